@@ -1,0 +1,181 @@
+"""A component is a class with a typed constructor, and the signature is the schema.
+
+`Haar(levels=3)` in Python and `{use: haar, levels: 3}` in a recipe are the same call, checked by the same pydantic model
+that is made from the constructor's signature. What a parameter is follows from its annotation:
+
+* a `Space` as the first parameter: the *port*, the space that the component is built for; the parent fills it, no recipe
+  does;
+* `T`, `T | None` or `Sequence[T]` with a component class `T`: a built component;
+* `Slot[T]`, also optional or in a sequence: a component that is checked but not built, a callable `space -> T` that the
+  parent calls with the space it derived (in Python, for example, `functools.partial(Net, width=64)`);
+* anything else: a plain value, checked strictly by pydantic. No nan, no infinity, no `true` for an int, no unknown key.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from wavekit_core.spaces import Space
+
+C = TypeVar("C", bound="Component")
+C_co = TypeVar("C_co", covariant=True)
+
+STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid", arbitrary_types_allowed=True, frozen=True)
+
+
+class Slot(Protocol[C_co]):
+    """A component that waits for its space."""
+
+    def __call__(self, space: Any, /) -> C_co: ...
+
+
+class Node(dict[str, Any]):
+    """A component written down, as in a recipe: `{"use": name, parameter: value, …}`."""
+
+
+def node(use: str, **parameters: Any) -> Any:
+    """A default that is a component: `def __init__(self, transform: Transform = node("haar", levels=2))`."""
+    return Node(use=use, **parameters)
+
+
+class Component:
+    """Base of everything that a recipe can `use`. Subclasses of the kinds in `wavekit_core.kinds` derive from it."""
+
+    kind: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
+
+
+@dataclass(frozen=True)
+class Child:
+    """A parameter that takes a component."""
+
+    kind: type[Component]
+    slot: bool = False
+    many: bool = False
+    optional: bool = False
+    default: Any = inspect.Parameter.empty
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty and not self.optional
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a component class takes: the space port if it has one, children, and the model of the plain values."""
+
+    owner: type
+    port: tuple[str, tuple[type[Space], ...]] | None
+    children: dict[str, Child]
+    values: type[BaseModel]
+
+    @property
+    def keys(self) -> list[str]:
+        return [*self.values.model_fields, *self.children]
+
+
+def _spaces_of(annotation: Any) -> tuple[type[Space], ...] | None:
+    options = get_args(annotation) if _is_union(annotation) else (annotation,)
+    if options and all(isinstance(o, type) and issubclass(o, Space) for o in options):
+        return tuple(options)
+    return None
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+def _child_of(annotation: Any, default: Any) -> Child | None:
+    if _is_union(annotation):
+        options = [o for o in get_args(annotation) if o is not type(None)]
+        inner = _child_of(options[0], default) if len(options) == 1 else None
+        return inner and Child(inner.kind, inner.slot, inner.many, True, default)
+    if get_origin(annotation) in (Sequence, list, tuple):
+        inner = _child_of(get_args(annotation)[0], default)
+        return inner and Child(inner.kind, inner.slot, True, inner.optional, default)
+    if get_origin(annotation) is Slot:
+        inner = _child_of(get_args(annotation)[0], default)
+        return inner and Child(inner.kind, True, inner.many, inner.optional, default)
+    if isinstance(annotation, type) and issubclass(annotation, Component):
+        return Child(annotation, default=default)
+    return None
+
+
+@functools.cache
+def signature_of(owner: type) -> Signature:
+    """Read a class's constructor. Raises TypeError for one that cannot be a schema (no annotation, `*args`)."""
+    init = inspect.unwrap(owner.__init__)  # type: ignore[misc]
+    hints = typing.get_type_hints(init, include_extras=True)
+    port = None
+    children: dict[str, Child] = {}
+    fields: dict[str, Any] = {}
+    for index, (name, parameter) in enumerate(list(inspect.signature(init).parameters.items())[1:]):
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{owner.__qualname__}: a component takes no *{name}: every parameter has a name")
+        if name not in hints:
+            raise TypeError(f"{owner.__qualname__}: parameter {name!r} has no annotation")
+        annotation = hints[name]
+        if index == 0 and (spaces := _spaces_of(annotation)):
+            port = (name, spaces)
+        elif child := _child_of(annotation, parameter.default):
+            children[name] = child
+        else:
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[name] = (annotation, default)
+    return Signature(owner, port, children, create_model(owner.__qualname__, __config__=STRICT, **fields))
+
+
+def _checked(init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a constructor so that a call from Python is checked by the same model as a recipe's."""
+
+    @functools.wraps(init)
+    def __init__(self: Component, *args: Any, **kwargs: Any) -> None:
+        if inspect.unwrap(type(self).__init__) is not init:  # called by a subclass, which was checked already
+            return init(self, *args, **kwargs)
+        signature = signature_of(type(self))
+        given = inspect.signature(init).bind(self, *args, **kwargs).arguments
+        given.pop(next(iter(given)))
+        checked = dict(given)
+        values = {k: v for k, v in given.items() if k in signature.values.model_fields}
+        model = signature.values.model_validate(values)
+        checked |= {name: getattr(model, name) for name in signature.values.model_fields}
+        for name, child in signature.children.items():
+            checked[name] = _checked_child(type(self), name, child, given.get(name, child.default))
+        return init(self, **checked)
+
+    return __init__
+
+
+def _checked_child(owner: type, name: str, child: Child, value: Any) -> Any:
+    if child.many:
+        if isinstance(value, (Node, Component)) or callable(value):
+            value = [value]
+        return [_checked_one(owner, name, child, one) for one in value]
+    if value is None and child.optional:
+        return None
+    return _checked_one(owner, name, child, value)
+
+
+def _checked_one(owner: type, name: str, child: Child, value: Any) -> Any:
+    if isinstance(value, Node):
+        from wavekit_core.registry import build
+
+        return build(child.kind, value, slot=child.slot)
+    if child.slot and callable(value) and not isinstance(value, Component):
+        return value
+    if not child.slot and isinstance(value, child.kind):
+        return value
+    wanted = f"a callable space -> {child.kind.__name__}" if child.slot else f"a {child.kind.__name__}"
+    raise TypeError(f"{owner.__name__}: {name} takes {wanted}, not {value!r:.80}")

@@ -1,0 +1,47 @@
+"""Datasets give images by index."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from wavekit_core.component import Component
+from wavekit_core.spaces import ImageSpace
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`data` of the space at this point of the pipeline, (B, …); `labels` (B,) int64 or None."""
+
+    data: Any
+    labels: Tensor | None = None
+
+
+class Split(Protocol):
+    """A part of a data set: for training, or held out."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """The images (B, C, H, W), float32 in the data set's range, and labels at `indices`. Raises `DataError` with the
+        file's name."""
+        ...
+
+
+class Dataset(Component, ABC):
+    """Images with, or without, class labels. The constructor finds out sizes and counts but may leave pixels unread."""
+
+    kind: ClassVar[str] = "dataset"
+
+    space: ImageSpace
+    classes: tuple[str, ...] = ()  # names of the classes; empty without labels
+    train: Split
+    held_out: Split
+
+    @abstractmethod
+    def digest(self) -> str:
+        """A SHA-256 that changes when the data do."""

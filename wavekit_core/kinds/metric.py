@@ -1,0 +1,53 @@
+"""Metrics compare what a model gives with real images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from wavekit_core.component import Component
+from wavekit_core.kinds.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value. `better` says which direction is good; `floor` is the same measure between real images at the same
+    number; `count` is the number of images that it was measured on."""
+
+    name: str
+    value: float
+    unit: str
+    better: Literal["lower", "higher"]
+    count: int
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What metrics look at, images (N, C, H, W) in the data's range, already quantised to 8 bits.
+
+    `originals` are held-out images and `reconstructions` what the model makes of them; `samples` are new images, with the
+    classes that were asked for in `sample_labels`. A model that cannot reconstruct or sample leaves None.
+    """
+
+    dataset: Dataset
+    originals: Tensor
+    reconstructions: Tensor | None
+    samples: Tensor | None
+    sample_labels: Tensor | None
+
+
+class Metric(Component, ABC):
+    """Measures figures from the evidence. `reads` names the field that must be there for it to apply."""
+
+    kind: ClassVar[str] = "metric"
+
+    reads: ClassVar[Literal["reconstructions", "samples"]]
+
+    @abstractmethod
+    def measure(self, evidence: Evidence) -> Sequence[Figure]:
+        """The figures; deterministic for the same evidence."""

@@ -1,0 +1,75 @@
+"""The pyramid: the coefficients of a multi-level two-dimensional wavelet transform.
+
+Conventions, decided here once for every plugin:
+
+* details are held coarse to fine, the order in which they are generated;
+* a level's details stand on an axis of three before the last two: cH (high-pass along the height: answers to horizontal
+  edges), cV (high-pass along the width: vertical edges), cD (both: diagonals);
+* the names LH and HL are used both ways in papers, so bands are called cA, cH, cV, cD and their level, `cH1` the finest;
+* the filters are PyWavelets' (a constant image grows by 2 at each level), and a normalisation is a factor or an affine map
+  a band:
+
+  ============  ================================================================================================
+  `ortho`       the filters as they are; orthonormal wavelets keep the energy
+  `mean`        level k divided by 2^k, so that Haar's approximation is the mean of a block
+  `unit-range`  every band divided by the largest value that an image of the source's range can give it; Haar on [0, 1]:
+                approximation / 2^k in [0, 1], details / 2^(k-1) in [-1, 1]
+  `whiten`      (c - mean) / standard deviation, a band and channel, fitted to the training data
+  ============  ================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from wavekit_core.spaces import PyramidSpace
+
+Norm = Literal["ortho", "mean", "whiten", "unit-range"]
+ORIENTATIONS = ("H", "V", "D")
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """`approx` (..., C, h, w) and `details`, coarse to fine, each (..., C, 3, h, w), of the given space."""
+
+    approx: Tensor
+    details: tuple[Tensor, ...]
+    space: PyramidSpace
+
+    @property
+    def levels(self) -> int:
+        return len(self.details)
+
+    def bands(self) -> dict[str, Tensor]:
+        """Every band (..., C, h, w) by name, coarse to fine."""
+        named = {f"cA{self.levels}": self.approx}
+        for level, details in zip(range(self.levels, 0, -1), self.details, strict=True):
+            named |= {f"c{o}{level}": details[..., i, :, :] for i, o in enumerate(ORIENTATIONS)}
+        return named
+
+    @classmethod
+    def from_bands(cls, bands: Mapping[str, Tensor], space: PyramidSpace) -> Pyramid:
+        """The inverse of `bands()`."""
+        details = tuple(
+            torch.stack([bands[f"c{o}{level}"] for o in ORIENTATIONS], dim=-3) for level in range(space.levels, 0, -1)
+        )
+        return cls(bands[f"cA{space.levels}"], details, space)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Pyramid:
+        """`function` applied to the approximation and to each level's details."""
+        return Pyramid(function(self.approx), tuple(function(d) for d in self.details), self.space)
+
+    def mallat(self) -> Tensor:
+        """The pyramid as one picture (..., C, H', W'): approximation top left, finest details outermost."""
+        picture = self.approx
+        for details in self.details:
+            cH, cV, cD = details.unbind(dim=-3)
+            height, width = details.shape[-2:]
+            corner = picture[..., :height, :width]
+            picture = torch.cat([torch.cat([corner, cV], -1), torch.cat([cH, cD], -1)], -2)
+        return picture

@@ -170,9 +170,9 @@ def _checked_child(owner: type, name: str, child: Child, value: Any) -> Any:
 
 def _checked_one(owner: type, name: str, child: Child, value: Any) -> Any:
     if isinstance(value, Node):
-        from wavekit_core.registry import build
+        from wavekit_core.recipe.nodes import build_default
 
-        return build(child.kind, value, slot=child.slot)
+        return build_default(child, value)
     if child.slot and callable(value) and not isinstance(value, Component):
         return value
     if not child.slot and isinstance(value, child.kind):

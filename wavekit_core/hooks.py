@@ -1,0 +1,52 @@
+"""Behaviour hooks: what a plugin can do beside offering components. This file is the whole surface.
+
+A plugin implements any of these as a module-level function marked with `hookimpl`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wavekit_core.report.sections import Section, View
+
+hookspec = pluggy.HookspecMarker("wavekit")
+hookimpl = pluggy.HookimplMarker("wavekit")
+
+
+@hookspec
+def run_started(folder: Path, resumed_from: int | None) -> None:
+    """A run begins, or goes on from a step. `folder` is the run folder."""
+
+
+@hookspec
+def step_done(folder: Path, step: int, row: dict[str, Any]) -> None:
+    """A row of metrics.jsonl was written. Trackers live here: `row` holds losses and terms by name."""
+
+
+@hookspec
+def checkpoint_written(folder: Path, step: int) -> None:
+    """`checkpoints/step-N` is complete on disk."""
+
+
+@hookspec
+def report_section(view: View) -> Section | None:  # type: ignore[empty-body]
+    """A section of report.html for this run, or None."""
+
+
+@hookspec
+def run_ended(folder: Path, step: int) -> None:
+    """The run is finished: the report is written."""
+
+
+def manager() -> pluggy.PluginManager:
+    """A plugin manager that knows these hooks."""
+    import wavekit_core.hooks as specification
+
+    made = pluggy.PluginManager("wavekit")
+    made.add_hookspecs(specification)
+    return made

@@ -1,0 +1,126 @@
+"""The recipe: what a run is made of, as one signature."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from wavekit_core.component import STRICT, Component, Slot
+from wavekit_core.kinds import Dataset, Generator, Metric, Sampler, Transform
+from wavekit_core.recipe.compose import compose
+from wavekit_core.recipe.faults import Fault, RecipeFaults
+from wavekit_core.recipe.nodes import Checked, check_arguments
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class Train(BaseModel):
+    """How the loop trains. Steps and the global batch are the units.
+
+    The global batch is cut into `shards` fixed parts, one after the other on one device: the unit of randomness, and of
+    accumulation. `ema` is the decay of the averaged weights that are evaluated (0: none); `clip` the largest gradient norm
+    of an objective (0: no bound). The rate rises over `warmup` steps and then follows `schedule`. Every `checkpoint_every`
+    steps the run is saved and a preview drawn (0: at the end only); the newest `keep` checkpoints are kept.
+    """
+
+    model_config = STRICT
+
+    steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1000
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 128
+    shards: Annotated[int, Field(ge=1, le=65_536)] = 1
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    clip: Annotated[float, Field(ge=0)] = 1.0
+    warmup: Annotated[int, Field(ge=0)] = 0
+    schedule: Literal["constant", "cosine"] = "constant"
+    checkpoint_every: Annotated[int, Field(ge=0)] = 0
+    log_every: Count = 20
+    keep: Annotated[int, Field(ge=2, le=1000)] = 2
+
+
+class Draw(BaseModel):
+    """How samples are drawn: `count` for the evaluation, in chunks of `batch_size`, which are the unit of randomness."""
+
+    model_config = STRICT
+
+    count: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 100
+
+
+class RunParts(Component):
+    """The top level of a recipe. Its signature is the schema; see `docs/recipes.md`."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        generator: Slot[Generator],
+        transform: Sequence[Transform] = (),
+        sampler: Sampler | None = None,
+        name: Name = "run",
+        seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
+        train: Train = Train(),  # noqa: B008
+        samples: Draw = Draw(),  # noqa: B008
+        evaluate: Sequence[Metric] = (),
+        control: Slot[Generator] | None = None,
+    ):
+        """`control` is a generator without training, measured beside the model."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe whose names and values are right; nothing is built yet."""
+
+    checked: Checked
+
+    @property
+    def name(self) -> str:
+        return str(self.checked.values["name"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.checked.values["seed"])
+
+    @property
+    def train(self) -> Train:
+        train = self.checked.values["train"]
+        assert isinstance(train, Train)
+        return train
+
+    @property
+    def samples(self) -> Draw:
+        samples = self.checked.values["samples"]
+        assert isinstance(samples, Draw)
+        return samples
+
+    def part(self, name: str) -> Any:
+        """The checked node, list of nodes or None of a component parameter."""
+        return self.checked.children[name]
+
+    def plain(self) -> dict[str, Any]:
+        """The recipe with every default written out."""
+        return self.checked.plain()
+
+    def digest(self) -> str:
+        """SHA-256 of the resolved recipe."""
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
+
+
+def load(path: Path, settings: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe. Raises RecipeFaults with every fault."""
+    value = compose(path, settings)
+    faults: list[Fault] = []
+    checked = check_arguments(RunParts, value, faults)
+    if not faults:
+        train = checked.values["train"]
+        if train.batch_size % train.shards:
+            mark = value.at(["train", "shards"]).mark
+            faults.append(Fault(mark, f"{train.shards} shards do not divide batch_size {train.batch_size}; choose a divisor"))
+    if faults:
+        raise RecipeFaults(faults)
+    return Recipe(checked)

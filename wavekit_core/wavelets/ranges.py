@@ -1,0 +1,51 @@
+"""The largest coefficients that an image of a given range can have, for the norm `unit-range`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from wavekit_core.wavelets.borders import Mode
+from wavekit_core.wavelets.filters import FilterBank
+from wavekit_core.wavelets.operator import _split
+
+Bounds = tuple[float, ...]
+
+
+@lru_cache(maxsize=64)
+def largest_coefficients(
+    bank: FilterBank, mode: Mode, levels: int, size: tuple[int, int], low: float, high: float
+) -> tuple[float, tuple[Bounds, ...]]:
+    """Largest absolute values over all images of `size` with values from `low` to `high`.
+
+    Returns the approximation's and, coarse to fine, those of (cH, cV, cD). They are attained: by the image that is `high`
+    where a coefficient's weights are positive and `low` elsewhere, or by its opposite. A band that is always 0 gets 1.
+    """
+    rows, columns = (_row_sums(bank, mode, levels, n) for n in size)
+    details = [
+        tuple(_largest(rows[i][level], columns[j][level], low, high) for i, j in ((1, 0), (0, 1), (1, 1)))
+        for level in range(levels - 1, -1, -1)
+    ]
+    return _largest(rows[0][-1], columns[0][-1], low, high), tuple(details)
+
+
+def _row_sums(bank: FilterBank, mode: Mode, levels: int, size: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Sums of the positive and of the negative weights, (2, n) each, of the low- and high-pass coefficients of an axis, fine
+    to coarse."""
+    matrix = torch.eye(size, dtype=torch.float64, device="cpu")
+    lows, highs = [], []
+    for _ in range(levels):
+        matrix, high = _split(matrix, -1, bank, mode)  # (size, n): a row is a pixel
+        for weights, sums in ((matrix, lows), (high, highs)):
+            sums.append(torch.stack([weights.clamp(min=0).sum(0), weights.clamp(max=0).sum(0)]))
+    return lows, highs
+
+
+def _largest(rows: Tensor, columns: Tensor, low: float, high: float) -> float:
+    (row_plus, row_minus), (column_plus, column_minus) = rows, columns
+    plus = row_plus.outer(column_plus) + row_minus.outer(column_minus)
+    minus = row_plus.outer(column_minus) + row_minus.outer(column_plus)
+    largest, smallest = high * plus + low * minus, low * plus + high * minus
+    return float(torch.maximum(largest.abs(), smallest.abs()).max()) or 1.0

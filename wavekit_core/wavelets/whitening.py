@@ -46,11 +46,11 @@ class Whitening(nn.Module):
             self._known_fitted = self.approx_std.is_meta or not bool(self.approx_std.isnan().any())
         return self._known_fitted
 
-    def resize(self, channels: int) -> None:
-        """Make the buffers for `channels`, unless they are there already."""
+    def resize(self, channels: int, device: torch.device | None = None) -> None:
+        """Make the buffers for `channels`, unless they are there already. New ones stand on `device`, or torch's default."""
         if self.channels == channels:
             return
-        device = None if self.approx_mean is None else self.approx_mean.device
+        device = device if self.approx_mean is None else self.approx_mean.device
         for name in BUFFERS:
             shape = (channels, 1, 1) if name.startswith("approx") else (self.levels, channels, 3, 1, 1)
             setattr(self, name, torch.full(shape, torch.nan, device=device))
@@ -60,15 +60,19 @@ class Whitening(nn.Module):
     def fit(self, pyramids: Iterable[Pyramid]) -> None:
         """Set the buffers to the statistics of all `pyramids`, in one pass. Raises `DataError` if there are none."""
         total: list[_Moments] | None = None
+        device: torch.device | None = None
         for pyramid in pyramids:
-            moments = [_Moments.of(band) for band in (pyramid.approx, *pyramid.details)]
+            if not pyramid.approx.numel():
+                continue
+            device = pyramid.approx.device
+            moments = [_Moments.of(pyramid.approx, kept=1), *(_Moments.of(d, kept=2) for d in pyramid.details)]
             total = moments if total is None else [a.merged(b) for a, b in zip(total, moments, strict=True)]
-        if total is None or not total[0].count:
+        if total is None:
             raise DataError("there are no images to fit the norm `whiten` to; give at least one batch")
         stds = [m.variance.sqrt() for m in total]
         floor = SMALLEST * max(float(s.max()) for s in stds)
         stds = [torch.where(s > floor, s, torch.ones_like(s)) for s in stds]
-        self.resize(total[0].mean.shape[0])
+        self.resize(total[0].mean.shape[0], device)
         means = [m.mean for m in total]
         for name, bands in (("mean", means), ("std", stds)):
             self._set(f"approx_{name}", bands[0])
@@ -121,9 +125,17 @@ class _Moments:
         self.count, self.mean, self.squares = count, mean, squares
 
     @classmethod
-    def of(cls, band: Tensor) -> _Moments:
-        """Of bands (..., C, h, w) or (..., C, 3, h, w): moments (C, 1, 1) or (C, 3, 1, 1)."""
-        raise NotImplementedError
+    def of(cls, band: Tensor, kept: int) -> _Moments:
+        """Of a band (..., C, h, w), `kept` 1, to moments (C, 1, 1), or of details (..., C, 3, h, w), `kept` 2, to (C, 3, 1, 1)."""
+        while band.ndim < kept + 2:
+            band = band[None]
+        kept_shape = band.shape[-2 - kept : -2]
+        values = band.reshape(-1, *kept_shape, band.shape[-2] * band.shape[-1]).movedim(0, -2).flatten(-2)
+        values = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+        variance, mean = torch.var_mean(values, dim=-1, correction=0)
+        # the sums over batches are kept on the CPU: not every device has float64
+        mean, variance = (m.to("cpu", torch.float64)[..., None, None] for m in (mean, variance))
+        return cls(values.shape[-1], mean, variance * values.shape[-1])
 
     @property
     def variance(self) -> Tensor:
@@ -131,8 +143,6 @@ class _Moments:
 
     def merged(self, other: _Moments) -> _Moments:
         count = self.count + other.count
-        if not count:
-            return self
         delta = other.mean - self.mean
         mean = self.mean + delta * (other.count / count)
         squares = self.squares + other.squares + delta**2 * (self.count * other.count / count)

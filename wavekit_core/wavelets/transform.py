@@ -1,0 +1,179 @@
+"""The multi-level transform: what a wavelet family derives from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wavekit_core.errors import SpaceError
+from wavekit_core.kinds.transform import Transform
+from wavekit_core.pyramid import Norm, Pyramid
+from wavekit_core.spaces import ImageSpace, PyramidSpace, Space
+from wavekit_core.wavelets.borders import Mode, coefficient_count
+from wavekit_core.wavelets.filters import FilterBank
+from wavekit_core.wavelets.operator import analysis, synthesis
+from wavekit_core.wavelets.ranges import largest_coefficients
+from wavekit_core.wavelets.whitening import Whitening
+
+Levels = Annotated[int, Field(ge=1, le=16, description="how often the approximation is split")]
+
+
+class WaveletTransform(Transform):
+    """Images (..., H, W) to a `Pyramid`, and back to exactly that size, odd sizes included.
+
+    `mode` is what the filters see beyond the border (`wavekit_core.wavelets.borders`), `norm` the scale of the
+    coefficients (`wavekit_core.pyramid`). The two norms that need to know the data learn it so:
+
+    * `unit-range` takes the image range from `target(space)`; a transform that has seen no space takes [0, 1];
+    * `whiten` takes its statistics from `fit(batches)`, and keeps them in buffers, so that they travel with the state.
+    """
+
+    def __init__(
+        self, bank: FilterBank, levels: Levels = 1, mode: Mode = "periodization", norm: Norm = "ortho"
+    ) -> None:
+        super().__init__()
+        self.bank = bank
+        self.levels = levels
+        self.mode: Mode = mode
+        self.norm: Norm = norm
+        self.whitening = Whitening(levels) if norm == "whiten" else None
+        self._source: ImageSpace | None = None
+        self._target: PyramidSpace | None = None
+
+    def target(self, source: Space) -> PyramidSpace:
+        """The pyramids of images of `source`, for which the transform is set from now on.
+
+        Raises `SpaceError` if `source` is no image space, if an axis has nothing left to split before the last level, or
+        if the transform is fitted to another number of channels.
+        """
+        if not isinstance(source, ImageSpace):
+            raise SpaceError(self, f"{self.bank.name} takes images, and is given {source}", "put it where the images are")
+        if source != self._source:
+            self._target = self._pyramid_space(source)
+            self._source = source
+            if self.whitening is not None:
+                self._prepare(self.whitening, source.channels)
+        assert self._target is not None
+        return self._target
+
+    def forward(self, x: Tensor) -> Pyramid:
+        """Images (..., C, H, W), or one plain image (H, W), to their pyramid. Any floating-point or complex dtype, kept.
+
+        Raises `SpaceError` for images that are too small, `WavekitError` if the norm is `whiten` and nothing is fitted,
+        TypeError for integers.
+        """
+        pyramid = self._native(x)
+        if self.whitening is not None:
+            return self.whitening(pyramid)
+        return pyramid if self.norm == "ortho" else self._scaled(pyramid, invert=False)
+
+    def inverse(self, y: Pyramid) -> Tensor:
+        """A pyramid to images (..., C, H, W) of the size of `y.space.image`.
+
+        Raises ValueError if the bands have not the sizes that images of this size give.
+        """
+        if self.whitening is not None:
+            y = self.whitening.inverse(y)
+        elif self.norm != "ortho":
+            y = self._scaled(y, invert=True)
+        image = y.space.image
+        sizes = [(d.shape[-2], d.shape[-1]) for d in y.details[1:]] + [(image.height, image.width)]
+        x = y.approx
+        for details, size in zip(y.details, sizes, strict=True):
+            x = synthesis(x, details, self.bank, self.mode, size)
+        return x
+
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Learn the statistics of `whiten` from batches of images. The other norms read nothing."""
+        if self.whitening is not None:
+            with torch.no_grad():
+                self.whitening.fit(self._native(batch) for batch in batches)
+
+    def extra_repr(self) -> str:
+        return f"{self.bank.name}, levels={self.levels}, mode={self.mode}, norm={self.norm}"
+
+    def _native(self, x: Tensor) -> Pyramid:
+        """The pyramid in the scale of the filters."""
+        space = self._space_of(x)
+        details: list[Tensor] = []
+        for _ in range(self.levels):
+            x, level = analysis(x, self.bank, self.mode)
+            details.insert(0, level)
+        return Pyramid(x, tuple(details), space)
+
+    def _space_of(self, x: Tensor) -> PyramidSpace:
+        if x.ndim < 2:
+            raise ValueError(f"a wavelet transform takes (..., height, width), and x has the shape {tuple(x.shape)}")
+        shape = (x.shape[-3] if x.ndim > 2 else 1, x.shape[-2], x.shape[-1])
+        if self._source is not None and self._target is not None:
+            if self._source.shape == shape:
+                return self._target
+            return self._pyramid_space(ImageSpace(*shape, low=self._source.low, high=self._source.high))
+        return self._pyramid_space(ImageSpace(*shape))
+
+    def _pyramid_space(self, image: ImageSpace) -> PyramidSpace:
+        sizes: list[tuple[int, int]] = []
+        size, even = (image.height, image.width), True
+        for level in range(self.levels):
+            if min(size) < 2:
+                raise self._too_small(image, level)
+            even = even and not any(n % 2 for n in size)
+            height, width = (coefficient_count(n, self.bank.length, self.mode) for n in size)
+            size = (height, width)
+            sizes.insert(0, size)
+        # two taps never reach beyond the border of an even axis
+        keeps_energy = self.bank.orthonormal and even and (self.mode == "periodization" or self.bank.length == 2)
+        return PyramidSpace(image, self.bank.name, self.mode, self.norm, tuple(sizes), keeps_energy)
+
+    def _too_small(self, image: ImageSpace, possible: int) -> SpaceError:
+        reason = (
+            f"{self.bank.name} with levels: {self.levels} needs something to split at every level, and the data gives "
+            f"{image.height}×{image.width}: at most {possible} level{'s' * (possible != 1)}"
+        )
+        remedy = f"set levels: {possible}" if possible else "images must be at least 2×2"
+        return SpaceError(self, reason, remedy, at="levels")
+
+    def _prepare(self, whitening: Whitening, channels: int) -> None:
+        if whitening.channels not in (None, channels) and whitening.fitted:
+            raise SpaceError(
+                self,
+                f"the norm `whiten` is fitted to {whitening.channels} channels and the images have {channels}",
+                "fit a transform of its own for them",
+                at="norm",
+            )
+        whitening.resize(channels)
+
+    def _scaled(self, pyramid: Pyramid, invert: bool) -> Pyramid:
+        approx, details = self._divisors(pyramid.space)
+        scale = _multiplied if invert else _divided
+        return Pyramid(
+            scale(pyramid.approx, approx),
+            tuple(_by_orientation(d, f, scale) for d, f in zip(pyramid.details, details, strict=True)),
+            pyramid.space,
+        )
+
+    def _divisors(self, space: PyramidSpace) -> tuple[float, tuple[tuple[float, ...], ...]]:
+        """What the approximation and, coarse to fine, the details (cH, cV, cD) are divided by."""
+        if self.norm == "mean":
+            return 2.0**self.levels, tuple((2.0**k,) * 3 for k in range(self.levels, 0, -1))
+        image = space.image
+        size = (image.height, image.width)
+        return largest_coefficients(self.bank, self.mode, self.levels, size, image.low, image.high)
+
+
+def _divided(x: Tensor, by: float) -> Tensor:
+    return x / by
+
+
+def _multiplied(x: Tensor, by: float) -> Tensor:
+    return x * by
+
+
+def _by_orientation(details: Tensor, factors: tuple[float, ...], scale: Any) -> Tensor:
+    if len(set(factors)) == 1:
+        return scale(details, factors[0])
+    return torch.stack([scale(d, f) for d, f in zip(details.unbind(-3), factors, strict=True)], -3)

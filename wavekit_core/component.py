@@ -113,10 +113,18 @@ def _child_of(annotation: Any, default: Any) -> Child | None:
     return None
 
 
+def _constructor(owner: type) -> Callable[..., None]:
+    """The constructor that a component class, or its nearest component base, defines; one without parameters otherwise."""
+    for base in owner.__mro__:
+        if issubclass(base, Component) and "__init__" in base.__dict__:
+            return inspect.unwrap(base.__dict__["__init__"])
+    return lambda self: None
+
+
 @functools.cache
 def signature_of(owner: type) -> Signature:
     """Read a class's constructor. Raises TypeError for one that cannot be a schema (no annotation, `*args`)."""
-    init = inspect.unwrap(owner.__init__)  # type: ignore[misc]
+    init = _constructor(owner)
     hints = typing.get_type_hints(init, include_extras=True)
     port = None
     children: dict[str, Child] = {}

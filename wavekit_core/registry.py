@@ -12,7 +12,6 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,9 +124,7 @@ class Registry:
         if known := catalogue.find(kind, name):
             if known.planned:
                 return PluginError(f"{kind} {name!r} is planned in {known.distribution} and not yet written")
-            return PluginError(
-                f"{kind} {name!r} is not installed; it comes with: pip install {known.distribution}"
-            )
+            return PluginError(f"{kind} {name!r} is not installed; it comes with: pip install {known.distribution}")
         near = nearest(name, self.names(kind))
         hint = f"did you mean {near!r}?" if near else self._choices(kind)
         return UnknownComponent(f"no {kind} is called {name!r:.60}; {hint}")
@@ -149,7 +146,9 @@ class Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise PluginError(f"{who} cannot be loaded: {_first_line(error)}; reinstall or remove the plugin") from error
+            raise PluginError(
+                f"{who} cannot be loaded: {_first_line(error)}; reinstall or remove the plugin"
+            ) from error
         base = KINDS[entry.kind]
         if not (isinstance(component, type) and issubclass(component, base)):
             raise PluginError(f"{who} is no {base.__name__}: {entry.value} must be a subclass of it")
@@ -209,6 +208,4 @@ def _first_line(error: BaseException) -> str:
 @functools.cache
 def installed() -> Registry:
     """The registry of this environment, read once a process."""
-    if sys.version_info < (3, 11):  # pragma: no cover
-        raise RecipeError("wavekit needs Python 3.11 or newer")
     return Registry.scan()

@@ -64,8 +64,8 @@ class PyramidSpace(Space):
     """Pyramids of a multi-level wavelet transform of `image`.
 
     `sizes` holds (height, width) of the details, coarse to fine; the approximation has the size of the coarsest.
-    `norm` is one of `wavekit_core.pyramid.NORMS`; `orthonormal` says whether coefficient energy is pixel energy in the
-    native filters (norm `ortho`).
+    `norm` is one of the normalisations in `wavekit_core.pyramid`. `orthonormal` says whether coefficient energy is pixel
+    energy in the native filters, whatever the norm: orthonormal wavelets, critically sampled, at even sizes.
     """
 
     image: ImageSpace
@@ -105,9 +105,7 @@ class PyramidSpace(Space):
 
         shapes = self.band_shapes
         pieces = vectors.split([c * h * w for c, h, w in shapes.values()], dim=1)
-        bands = {
-            name: piece.reshape(-1, *shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
-        }
+        bands = {name: piece.reshape(-1, *shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
         return Pyramid.from_bands(bands, self)
 
     def zeros(self, count: int, device: torch.device | str = "cpu") -> Pyramid:

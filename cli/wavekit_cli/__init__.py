@@ -1,1 +1,20 @@
-"""The command line of wavekit."""
+"""The command line of wavekit. `main(argv)` returns the exit code; nothing heavy is imported before a command is known."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__version__ = "0.1.0"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. The exit codes are listed in `wavekit --help`."""
+    from wavekit_cli.app import run
+
+    return run(list(sys.argv[1:] if argv is None else argv))
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -42,6 +42,11 @@ class Dataset(Component, ABC):
     train: Split
     held_out: Split
 
+    @classmethod
+    def declares(cls, **values: Any) -> ImageSpace | None:
+        """The space that the constructor would give for these parameters, if it can be told without the data."""
+        return None
+
     @abstractmethod
     def digest(self) -> str:
         """A SHA-256 that changes when the data do."""

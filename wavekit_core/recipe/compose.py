@@ -33,7 +33,9 @@ def locate(path: Path) -> Path:
 def _extended(path: Path, above: tuple[Path, ...]) -> Value:
     value = read(path)
     if not isinstance(value.data, dict):
-        raise RecipeFaults([Fault(value.mark, "a recipe is a mapping: `key: value` lines, with `data` and `generator`")])
+        raise RecipeFaults(
+            [Fault(value.mark, "a recipe is a mapping: `key: value` lines, with `data` and `generator`")]
+        )
     parent = value.data.pop("extends", None)
     if parent is None:
         return value
@@ -91,7 +93,9 @@ def _apply(root: Value, setting: str) -> None:
 def _child(here: Value, part: str, mark: Mark) -> Value:
     if isinstance(here.data, list):
         if not part.isdigit() or int(part) >= len(here.data):
-            raise RecipeFaults([Fault(mark, f"{part!r} is no index of a list of {len(here.data)} (0 to {len(here.data) - 1})")])
+            raise RecipeFaults(
+                [Fault(mark, f"{part!r} is no index of a list of {len(here.data)} (0 to {len(here.data) - 1})")]
+            )
         return here.data[int(part)]
     if not isinstance(here.data, dict):
         raise RecipeFaults([Fault(mark, f"{part!r} cannot be set below a plain value")])

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from wavekit_core.component import Child, Component, Node, Slot, signature_of
 from wavekit_core.errors import PluginError, SpaceError, WavekitError
+from wavekit_core.kinds import KINDS
 from wavekit_core.recipe.faults import Fault, Mark, RecipeFaults
 from wavekit_core.recipe.source import Value
 from wavekit_core.registry import Entry, installed, nearest
@@ -121,10 +122,16 @@ def check_node(kind: type[Component], name: str, value: Value, faults: list[Faul
     """Check `{use: NAME, …}` for a component of `kind`; None if it cannot be told what is meant."""
     use = value.get("use")
     if use is None or not isinstance(use.data, str):
-        hint = f"write {{use: {value.data}}}" if isinstance(value.data, str) and len(value.data) < 40 else "write {use: NAME, …}"
+        hint = (
+            f"write {{use: {value.data}}}"
+            if isinstance(value.data, str) and len(value.data) < 40
+            else "write {use: NAME, …}"
+        )
         names = ", ".join(installed().names(kind.kind))
         mark = (use or value).mark
-        faults.append(Fault(mark, f"`{name}` is {_found(value)}, a {kind.kind} was expected; {hint} with one of: {names}"))
+        faults.append(
+            Fault(mark, f"`{name}` is {_found(value)}, a {kind.kind} was expected; {hint} with one of: {names}")
+        )
         return None
     try:
         entry = installed().find(kind.kind, use.data)
@@ -169,7 +176,9 @@ def _value_faults(who: str, error: ValidationError, model: type[BaseModel], node
             faults[(fault.mark, name)] = fault
         else:
             value = node.at(location)
-            fault = Fault(value.mark, f"{name} of {who} is {problem['input']!r:.60}; {_expected(problem)}", _length(value))
+            fault = Fault(
+                value.mark, f"{name} of {who} is {problem['input']!r:.60}; {_expected(problem)}", _length(value)
+            )
             if first := faults.get((fault.mark, name)):
                 options = _expected(problem).removeprefix("expected ")
                 fault = dataclasses.replace(first, message=f"{first.message} or {options}")
@@ -182,7 +191,7 @@ def _written(node: Value, location: Sequence[str | int]) -> list[str | int]:
     path: list[str | int] = []
     for part in location:
         data = node.at(path).data
-        if isinstance(data, dict) and part in data or isinstance(data, list) and isinstance(part, int):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
             path.append(part)
     return path
 
@@ -230,7 +239,9 @@ def build(checked: Checked, space: Space | None = None) -> Any:
         raise RecipeFaults([Fault(_use_mark(checked.value), message)]) from error
     except Exception as error:
         entry = checked.entry
-        who = f"{entry.kind} {entry.name!r} of {entry.distribution} {entry.version}" if entry else checked.owner.__name__
+        who = (
+            f"{entry.kind} {entry.name!r} of {entry.distribution} {entry.version}" if entry else checked.owner.__name__
+        )
         raise PluginError(f"{who} failed while it was built: {type(error).__name__}: {str(error)[:200]}") from error
     instance.__dict__["_checked"] = checked
     return instance
@@ -253,8 +264,18 @@ def located(error: SpaceError, otherwise: Checked) -> RecipeFaults:
 
 def build_default(child: Child, data: Node) -> Any:
     """A default that is a component, for a constructor called from Python."""
+    checked = _checked_plain(child.kind, data)
+    return slot(checked) if child.slot else build(checked)
+
+
+def build_named(kind: str, data: dict[str, Any]) -> Any:
+    """The component that a plain node `{"use": name, …}` describes."""
+    return build(_checked_plain(KINDS[kind], data))
+
+
+def _checked_plain(kind: type[Component], data: dict[str, Any]) -> Checked:
     faults: list[Fault] = []
-    checked = check_node(child.kind, child.kind.kind, _default_value(data, child.kind.kind), faults)
+    checked = check_node(kind, kind.kind, _default_value(data, kind.kind), faults)
     if faults or checked is None:
         raise RecipeFaults(faults)
-    return slot(checked) if child.slot else build(checked)
+    return checked

@@ -16,6 +16,7 @@ from wavekit_core.kinds import Dataset, Generator, Metric, Sampler, Transform
 from wavekit_core.recipe.compose import compose
 from wavekit_core.recipe.faults import Fault, RecipeFaults
 from wavekit_core.recipe.nodes import Checked, check_arguments
+from wavekit_core.recipe.source import Value
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -112,15 +113,20 @@ class Recipe:
 
 
 def load(path: Path, settings: Sequence[str] = ()) -> Recipe:
-    """Read and check a recipe. Raises RecipeFaults with every fault."""
-    value = compose(path, settings)
+    """Read and check a recipe file, or a shipped recipe by its name. Raises RecipeFaults with every fault."""
+    return from_value(compose(path, settings))
+
+
+def from_value(value: Value) -> Recipe:
+    """Check a composed recipe. Raises RecipeFaults with every fault."""
     faults: list[Fault] = []
     checked = check_arguments(RunParts, value, faults)
-    if not faults:
-        train = checked.values["train"]
-        if train.batch_size % train.shards:
-            mark = value.at(["train", "shards"]).mark
-            faults.append(Fault(mark, f"{train.shards} shards do not divide batch_size {train.batch_size}; choose a divisor"))
+    train = checked.values.get("train")
+    if train and train.batch_size % train.shards:
+        mark = value.at(["train", "shards"]).mark
+        faults.append(
+            Fault(mark, f"{train.shards} shards do not divide batch_size {train.batch_size}; choose a divisor")
+        )
     if faults:
         raise RecipeFaults(faults)
     return Recipe(checked)

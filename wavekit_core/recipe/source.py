@@ -42,9 +42,9 @@ class Value:
         """The value at a path below this one, as far as it is written down."""
         here = self
         for part in path:
-            if isinstance(here.data, dict) and part in here.data:
-                here = here.data[part]
-            elif isinstance(here.data, list) and isinstance(part, int) and part < len(here.data):
+            if (isinstance(here.data, dict) and part in here.data) or (
+                isinstance(here.data, list) and isinstance(part, int) and part < len(here.data)
+            ):
                 here = here.data[part]
             else:
                 break
@@ -101,7 +101,9 @@ def parse(text: str, file: str) -> Value:
     except MarkedYAMLError as error:
         raise refuse(_plain(error), error.problem_mark or error.context_mark) from None
     except (YAMLError, ValueError, RecursionError, OverflowError) as error:
-        raise refuse(f"is no YAML: {str(error).splitlines()[0][:120] if str(error) else type(error).__name__}", None) from None
+        raise refuse(
+            f"is no YAML: {str(error).splitlines()[0][:120] if str(error) else type(error).__name__}", None
+        ) from None
 
 
 def _plain(error: MarkedYAMLError) -> str:
@@ -113,13 +115,17 @@ def _bound(yaml: YAML, text: str, refuse: Any) -> None:
     depth = nodes = documents = 0
     for event in yaml.parse(io.StringIO(text)):
         if isinstance(event, AliasEvent):
-            raise refuse("aliases (*name) are not allowed in a recipe; write the value out, or use `extends:`", event.start_mark)
+            raise refuse(
+                "aliases (*name) are not allowed in a recipe; write the value out, or use `extends:`", event.start_mark
+            )
         if isinstance(event, NodeEvent):
             nodes += 1
             if event.anchor:
                 raise refuse("anchors (&name) are not allowed in a recipe", event.start_mark)
         if isinstance(event, (ScalarEvent, MappingStartEvent, SequenceStartEvent)) and event.tag:
-            raise refuse(f"tags ({str(event.tag)[:40]}) are not allowed in a recipe; it is plain data", event.start_mark)
+            raise refuse(
+                f"tags ({str(event.tag)[:40]}) are not allowed in a recipe; it is plain data", event.start_mark
+            )
         name = type(event).__name__
         depth += name.endswith(("MappingStartEvent", "SequenceStartEvent"))
         depth -= name.endswith(("MappingEndEvent", "SequenceEndEvent"))
@@ -147,7 +153,15 @@ def _value(node: Any, constructor: Any, mark: Any, refuse: Any) -> Value:
             raise refuse("a key must be a word", key_node.start_mark)
         key = key_node.value
         if key in data:
-            raise refuse(f"key {key!a:.60} is written twice; the first is at line {keys[key].line}", key_node.start_mark)
+            raise refuse(
+                f"key {key!a:.60} is written twice; the first is at line {keys[key].line}", key_node.start_mark
+            )
         data[key] = _value(value_node, constructor, mark, refuse)
         keys[key] = mark(key_node.start_mark)
     return Value(data, here, keys)
+
+
+def first_comment(path: Path) -> str:
+    """The comment that a recipe begins with: what it shows."""
+    first = _text(path).split("\n", 1)[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""

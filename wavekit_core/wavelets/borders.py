@@ -13,7 +13,6 @@ All but `periodization` give floor((n + F - 1) / 2) coefficients, F being the le
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
@@ -35,7 +34,10 @@ def extend(x: Tensor, axis: int, before: int, after: int, mode: Mode) -> Tensor:
         return x
     if mode == "zero":
         return F.pad(x, (0, 0) * (-axis - 1) + (before, after))
-    return torch.cat([_piece(x, axis, *run) for run in _runs(x.shape[axis], before, after, mode)], axis)
+    size = x.shape[axis]
+    left = [_piece(x, axis, *run) for run in _runs(range(-before, 0), size, mode)]
+    right = [_piece(x, axis, *run) for run in _runs(range(size, size + after), size, mode)]
+    return torch.cat([*left, x, *right], axis)
 
 
 def _piece(x: Tensor, axis: int, start: int, count: int, step: int) -> Tensor:
@@ -45,14 +47,13 @@ def _piece(x: Tensor, axis: int, start: int, count: int, step: int) -> Tensor:
     return piece.flip(axis) if step < 0 else piece
 
 
-@lru_cache(maxsize=1024)
-def _runs(size: int, before: int, after: int, mode: Mode) -> tuple[tuple[int, int, int], ...]:
-    """The extended axis as runs (start, count, step) of samples.
+def _runs(positions: range, size: int, mode: Mode) -> list[tuple[int, int, int]]:
+    """What stands at `positions`, as runs (start, count, step) of samples.
 
     Runs instead of an index tensor: nothing has to be kept on the right device, and slices can be traced, batched and
     differentiated twice.
     """
-    source = [_source(k, size, mode) for k in range(-before, size + after)]
+    source = [_source(k, size, mode) for k in positions]
     runs: list[tuple[int, int, int]] = []
     start = 0
     while start < len(source):
@@ -63,7 +64,7 @@ def _runs(size: int, before: int, after: int, mode: Mode) -> tuple[tuple[int, in
                 stop += 1
         runs.append((source[start], stop - start, step))
         start = stop
-    return tuple(runs)
+    return runs
 
 
 def _source(k: int, size: int, mode: Mode) -> int:

@@ -14,7 +14,7 @@ TOLERANCE = 1e-2  # finds wrong taps, and lets PyWavelets' dmey pass, which is o
 
 @dataclass(frozen=True)
 class FilterBank:
-    """The filters of a two-channel bank: analysis (`dec_`) and synthesis (`rec_`), low-pass (`_lo`) and high-pass (`_hi`).
+    """The filters of a two-channel bank: analysis `dec_` and synthesis `rec_`, low-pass `_lo` and high-pass `_hi`.
 
     All four have the same even length; shorter filters are padded with zeros as in PyWavelets. The low-pass taps sum to
     √2, so a constant image grows by 2 per two-dimensional level. `orthonormal` says that the synthesis filters are the
@@ -36,7 +36,9 @@ class FilterBank:
             found = ", ".join(map(str, sorted(lengths)))
             raise ValueError(f"{self.name}: filters of length {found}; give four of one even length, padded with zeros")
         if (error := self._reconstruction_error()) > TOLERANCE:
-            raise ValueError(f"{self.name}: the filters do not reconstruct perfectly (off by {error:.2g}); check the taps")
+            raise ValueError(
+                f"{self.name}: the filters do not reconstruct perfectly (off by {error:.2g}); check the taps"
+            )
 
     @classmethod
     def from_pywt(cls, name: str) -> FilterBank:
@@ -44,8 +46,8 @@ class FilterBank:
         if name not in pywt.wavelist(kind="discrete"):
             raise ValueError(f"{name!r} is no discrete wavelet of PyWavelets; see pywt.wavelist(kind='discrete')")
         wavelet = pywt.Wavelet(name)
-        filters = (tuple(map(float, taps)) for taps in wavelet.filter_bank)
-        return cls(name, *filters, orthonormal=bool(wavelet.orthogonal))
+        dec_lo, dec_hi, rec_lo, rec_hi = (tuple(map(float, taps)) for taps in wavelet.filter_bank)
+        return cls(name, dec_lo, dec_hi, rec_lo, rec_hi, orthonormal=bool(wavelet.orthogonal))
 
     @classmethod
     def from_scaling(cls, name: str, taps: Sequence[float]) -> FilterBank:

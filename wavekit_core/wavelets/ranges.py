@@ -9,19 +9,21 @@ from torch import Tensor
 
 from wavekit_core.wavelets.borders import Mode
 from wavekit_core.wavelets.filters import FilterBank
-from wavekit_core.wavelets.operator import _split
+from wavekit_core.wavelets.slices import split
 
-Bounds = tuple[float, ...]
+# of the approximation, and coarse to fine of the details (cH, cV, cD)
+Divisors = tuple[float, tuple[tuple[float, ...], ...]]
 
 
 @lru_cache(maxsize=64)
 def largest_coefficients(
     bank: FilterBank, mode: Mode, levels: int, size: tuple[int, int], low: float, high: float
-) -> tuple[float, tuple[Bounds, ...]]:
+) -> Divisors:
     """Largest absolute values over all images of `size` with values from `low` to `high`.
 
-    Returns the approximation's and, coarse to fine, those of (cH, cV, cD). They are attained: by the image that is `high`
-    where a coefficient's weights are positive and `low` elsewhere, or by its opposite. A band that is always 0 gets 1.
+    Returns the approximation's and, coarse to fine, those of (cH, cV, cD). They are attained: by the image that is
+    `high` where a coefficient's weights are positive and `low` elsewhere, or by its opposite. A band that is always 0
+    gets 1.
     """
     rows, columns = (_row_sums(bank, mode, levels, n) for n in size)
     details = [
@@ -32,12 +34,13 @@ def largest_coefficients(
 
 
 def _row_sums(bank: FilterBank, mode: Mode, levels: int, size: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Sums of the positive and of the negative weights, (2, n) each, of the low- and high-pass coefficients of an axis, fine
-    to coarse."""
+    """Of an axis of `size`: the sums of the positive and of the negative weights, (2, n), of the low-pass coefficients,
+    and of the high-pass ones; each fine to coarse."""
     matrix = torch.eye(size, dtype=torch.float64, device="cpu")
-    lows, highs = [], []
+    lows: list[Tensor] = []
+    highs: list[Tensor] = []
     for _ in range(levels):
-        matrix, high = _split(matrix, -1, bank, mode)  # (size, n): a row is a pixel
+        matrix, high = split(matrix, -1, bank, mode)  # (size, n): a row is a pixel
         for weights, sums in ((matrix, lows), (high, highs)):
             sums.append(torch.stack([weights.clamp(min=0).sum(0), weights.clamp(max=0).sum(0)]))
     return lows, highs

@@ -16,7 +16,7 @@ from wavekit_core.spaces import ImageSpace, PyramidSpace, Space
 from wavekit_core.wavelets.borders import Mode, coefficient_count
 from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.operator import analysis, synthesis
-from wavekit_core.wavelets.ranges import largest_coefficients
+from wavekit_core.wavelets.ranges import Divisors, largest_coefficients
 from wavekit_core.wavelets.whitening import Whitening
 
 Levels = Annotated[int, Field(ge=1, le=16, description="how often the approximation is split")]
@@ -41,27 +41,28 @@ class WaveletTransform(Transform):
         self.mode: Mode = mode
         self.norm: Norm = norm
         self.whitening = Whitening(levels) if norm == "whiten" else None
-        self._source: ImageSpace | None = None
         self._target: PyramidSpace | None = None
+        self._divisors: Divisors | None = None
 
     def target(self, source: Space) -> PyramidSpace:
         """The pyramids of images of `source`, for which the transform is set from now on.
 
-        Raises `SpaceError` if `source` is no image space, if an axis has nothing left to split before the last level, or
-        if the transform is fitted to another number of channels.
+        Raises `SpaceError` if `source` is no image space, if an axis has nothing left to split before the last level,
+        or if the transform is fitted to another number of channels.
         """
         if not isinstance(source, ImageSpace):
-            raise SpaceError(self, f"{self.bank.name} takes images, and is given {source}", "put it where the images are")
-        if source != self._source:
-            self._target = self._pyramid_space(source)
-            self._source = source
+            raise SpaceError(
+                self, f"{self.bank.name} takes images, and is given {source}", "put it where the images are"
+            )
+        if self._target is None or source != self._target.image:
+            target = self._pyramid_space(source)
             if self.whitening is not None:
                 self._prepare(self.whitening, source.channels)
-        assert self._target is not None
+            self._target, self._divisors = target, self._divisors_of(target)
         return self._target
 
     def forward(self, x: Tensor) -> Pyramid:
-        """Images (..., C, H, W), or one plain image (H, W), to their pyramid. Any floating-point or complex dtype, kept.
+        """Images (..., C, H, W), or one plain image (H, W), to their pyramid. The dtype, floating or complex, is kept.
 
         Raises `SpaceError` for images that are too small, `WavekitError` if the norm is `whiten` and nothing is fitted,
         TypeError for integers.
@@ -69,7 +70,7 @@ class WaveletTransform(Transform):
         pyramid = self._native(x)
         if self.whitening is not None:
             return self.whitening(pyramid)
-        return pyramid if self.norm == "ortho" else self._scaled(pyramid, invert=False)
+        return self._scaled(pyramid, invert=False)
 
     def inverse(self, y: Pyramid) -> Tensor:
         """A pyramid to images (..., C, H, W) of the size of `y.space.image`.
@@ -78,7 +79,7 @@ class WaveletTransform(Transform):
         """
         if self.whitening is not None:
             y = self.whitening.inverse(y)
-        elif self.norm != "ortho":
+        else:
             y = self._scaled(y, invert=True)
         image = y.space.image
         sizes = [(d.shape[-2], d.shape[-1]) for d in y.details[1:]] + [(image.height, image.width)]
@@ -109,11 +110,12 @@ class WaveletTransform(Transform):
         if x.ndim < 2:
             raise ValueError(f"a wavelet transform takes (..., height, width), and x has the shape {tuple(x.shape)}")
         shape = (x.shape[-3] if x.ndim > 2 else 1, x.shape[-2], x.shape[-1])
-        if self._source is not None and self._target is not None:
-            if self._source.shape == shape:
-                return self._target
-            return self._pyramid_space(ImageSpace(*shape, low=self._source.low, high=self._source.high))
-        return self._pyramid_space(ImageSpace(*shape))
+        if self._target is None:
+            return self._pyramid_space(ImageSpace(*shape))
+        known = self._target.image
+        if known.shape == shape:
+            return self._target
+        return self._pyramid_space(ImageSpace(*shape, low=known.low, high=known.high))
 
     def _pyramid_space(self, image: ImageSpace) -> PyramidSpace:
         sizes: list[tuple[int, int]] = []
@@ -148,7 +150,11 @@ class WaveletTransform(Transform):
         whitening.resize(channels)
 
     def _scaled(self, pyramid: Pyramid, invert: bool) -> Pyramid:
-        approx, details = self._divisors(pyramid.space)
+        known = self._divisors if pyramid.space == self._target else None
+        divisors = known or self._divisors_of(pyramid.space)
+        if divisors is None:
+            return pyramid
+        approx, details = divisors
         scale = _multiplied if invert else _divided
         return Pyramid(
             scale(pyramid.approx, approx),
@@ -156,10 +162,12 @@ class WaveletTransform(Transform):
             pyramid.space,
         )
 
-    def _divisors(self, space: PyramidSpace) -> tuple[float, tuple[tuple[float, ...], ...]]:
-        """What the approximation and, coarse to fine, the details (cH, cV, cD) are divided by."""
+    def _divisors_of(self, space: PyramidSpace) -> Divisors | None:
+        """What the approximation and, coarse to fine, the details (cH, cV, cD) are divided by. None: nothing."""
         if self.norm == "mean":
             return 2.0**self.levels, tuple((2.0**k,) * 3 for k in range(self.levels, 0, -1))
+        if self.norm != "unit-range":
+            return None
         image = space.image
         size = (image.height, image.width)
         return largest_coefficients(self.bank, self.mode, self.levels, size, image.low, image.high)

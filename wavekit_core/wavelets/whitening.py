@@ -18,9 +18,9 @@ SMALLEST = 1e-6  # of the largest deviation: a band below it does not vary but f
 class Whitening(nn.Module):
     """(c - mean) / standard deviation, a band and channel, and back.
 
-    Buffers `approx_mean`, `approx_std` (C, 1, 1) and `details_mean`, `details_std` (levels, C, 3, 1, 1), coarse to fine. They
-    exist from `resize` (or from loading a state) on, and are nan until `fit`, so that a state saved too early cannot pass
-    for a fitted one.
+    Buffers `approx_mean`, `approx_std` (C, 1, 1) and `details_mean`, `details_std` (levels, C, 3, 1, 1), coarse to
+    fine. They exist from `resize` (or from loading a state) on, and are nan until `fit`, so that a state saved too
+    early cannot pass for a fitted one.
     """
 
     approx_mean: Tensor | None
@@ -47,7 +47,7 @@ class Whitening(nn.Module):
         return self._known_fitted
 
     def resize(self, channels: int, device: torch.device | None = None) -> None:
-        """Make the buffers for `channels`, unless they are there already. New ones stand on `device`, or torch's default."""
+        """Make the buffers for `channels` on `device` (None: torch's default), unless they are there already."""
         if self.channels == channels:
             return
         device = device if self.approx_mean is None else self.approx_mean.device
@@ -93,7 +93,8 @@ class Whitening(nn.Module):
                 f"the norm `whiten` is fitted to {self.channels} channels and the data have {pyramid.space.channels}; "
                 "fit a transform for each"
             )
-        assert self.details_mean is not None and self.details_std is not None
+        assert self.details_mean is not None
+        assert self.details_std is not None
         statistics = [(self.approx_mean, self.approx_std), *zip(self.details_mean, self.details_std, strict=True)]
         bands = [
             function(c, *(_fitting(s, c) for s in pair)).to(c.dtype)
@@ -126,7 +127,7 @@ class _Moments:
 
     @classmethod
     def of(cls, band: Tensor, kept: int) -> _Moments:
-        """Of a band (..., C, h, w), `kept` 1, to moments (C, 1, 1), or of details (..., C, 3, h, w), `kept` 2, to (C, 3, 1, 1)."""
+        """Moments (C, 1, 1) of (..., C, h, w) with `kept` 1, or (C, 3, 1, 1) of (..., C, 3, h, w) with `kept` 2."""
         while band.ndim < kept + 2:
             band = band[None]
         kept_shape = band.shape[-2 - kept : -2]

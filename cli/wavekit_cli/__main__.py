@@ -1,0 +1,3 @@
+from wavekit_cli import entry
+
+entry()

@@ -1,0 +1,124 @@
+"""The table of commands, and the group that imports a command when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from typer import Exit, Option, Typer, echo
+from typer.core import TyperGroup
+from typer.main import get_command as command_of
+
+# name → (module below wavekit_cli.commands, one line); a name with a space belongs to a group
+COMMANDS = {
+    "run": ("run", "Train, sample, measure and report; on an interrupted run, go on."),
+    "check": ("check", "Walk a recipe's pipeline without computing anything."),
+    "show": ("show", "A recipe with every default and its origin, or the state of a run."),
+    "sample": ("sample", "Draw new images from a run."),
+    "evaluate": ("evaluate", "Measure a run's checkpoint again."),
+    "report": ("report", "Write a run's report again."),
+    "verify": ("verify", "Check every digest of a run."),
+    "recipes list": ("recipes_list", "The recipes that plugins ship."),
+    "recipes copy": ("recipes_copy", "Copy a shipped recipe to a file of your own."),
+    "plugins list": ("plugins_list", "Installed plugins, what they offer, and what is broken."),
+    "plugins info": ("plugins_info", "A component: where it comes from and what it takes."),
+    "plugins search": ("plugins_search", "Search the catalogue of known plugins."),
+    "data list": ("data_list", "The data sets, and which are here."),
+    "data info": ("data_info", "A data set: sizes, classes, range, digest."),
+    "doctor": ("doctor", "What this machine and environment offer."),
+    "completion": ("completion", "Print the completion script for bash, zsh or fish."),
+}
+GROUPS = {"recipes": "Shipped recipes.", "plugins": "Plugins and the catalogue.", "data": "Data sets."}
+
+EPILOG = (
+    "Exit codes: 0 done, 1 a fault of wavekit, 2 recipe or usage, 3 plugin, 4 data, 5 damaged file, 6 resources, "
+    "7 diverged, 8 folder busy, 130 and 143 interrupted with the state saved."
+)
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands stand in a table and are imported when called."""
+
+    prefix = ""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        below = [name.removeprefix(self.prefix).split()[0] for name in COMMANDS if name.startswith(self.prefix)]
+        return list(dict.fromkeys(below))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        name = self.prefix + cmd_name
+        if name in GROUPS:
+            return _group(name, f"{name} ", GROUPS[name])
+        if name not in COMMANDS:
+            return None
+        module, line = COMMANDS[name]
+        from wavekit_cli.guard import guarded
+
+        function = guarded(importlib.import_module(f"wavekit_cli.commands.{module}").command)
+        single = Typer(add_completion=False, rich_markup_mode=None)
+        single.command(help=function.__doc__ or line)(function)
+        return command_of(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        rows = [
+            (name, GROUPS.get(self.prefix + name) or COMMANDS[self.prefix + name][1])
+            for name in self.list_commands(ctx)
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _group(name: str, prefix: str, text: str) -> LazyGroup:
+    group = LazyGroup(name=name, help=text, no_args_is_help=True, rich_markup_mode=None)
+    group.prefix = prefix
+    return group
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        echo(f"wavekit-cli {version('wavekit-cli')}, wavekit-core {version('wavekit-core')}")
+        raise Exit
+
+
+def _debug(wanted: bool) -> None:
+    if wanted:
+        os.environ["WAVEKIT_DEBUG"] = "1"
+
+
+def _root() -> LazyGroup:
+    app = Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, no_args_is_help=True, epilog=EPILOG)
+
+    @app.callback()
+    def wavekit(
+        version: bool = Option(False, "--version", callback=_version, is_eager=True, help="Versions, and end."),
+        debug: bool = Option(False, "--debug", callback=_debug, is_eager=True, help="Show tracebacks."),
+    ) -> None:
+        """Compose wavelet-based image generators: `wavekit run recipe.yaml`."""
+
+    group = command_of(app)
+    assert isinstance(group, LazyGroup)
+    return group
+
+
+def run(argv: list[str]) -> int:
+    """Parse and run; the exit code."""
+    # idle OpenMP threads that spin cost small networks several times their own work
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    code = 0
+    try:
+        _root().main(args=argv, prog_name="wavekit", standalone_mode=True)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 2
+    interrupts = sys.modules.get("wavekit_core.engine.interrupts")
+    received = interrupts.received() if interrupts else None
+    if received is not None and code == 130:
+        code = 128 + received
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` say, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

@@ -1,0 +1,1 @@
+"""Planned: autoregressive transformer over wavelet tokens"""

@@ -1,0 +1,1 @@
+"""Planned: embedded bit-plane tokens of wavelet coefficients"""

@@ -1,0 +1,1 @@
+"""Planned: wavelet-masked latent flow matching"""

@@ -1,0 +1,1 @@
+"""Planned: multi-scale adversarial model of wavelet details"""

@@ -1,0 +1,1 @@
+"""Planned: score-based model of the coarse wavelet band"""

@@ -1,0 +1,146 @@
+"""What must be true of the published objective: its closed-form optimum, the fate of s, and locality."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from wavekit_haar import Haar
+from wavekit_wvae import DetailL1, GaussianKL, LaplaceKL, OracleShrinkage, WaveletVAE, edit, heatmap
+from wavekit_wvae.interpret import leakage, pixels_of
+
+from wavekit_core.errors import SpaceError
+from wavekit_core.kinds import PosteriorState
+from wavekit_core.spaces import ImageSpace
+
+torch.set_num_threads(1)
+SPACE = ImageSpace(1, 16, 16)
+SIGMA = math.sqrt(0.5)
+
+
+def blocks(count: int) -> torch.Tensor:
+    """Images with edges and texture."""
+    torch.manual_seed(0)
+    coarse = torch.rand(count, 1, 4, 4).repeat_interleave(4, -1).repeat_interleave(4, -2)
+    return (coarse + 0.1 * torch.randn(count, 1, 16, 16)).clamp(0, 1)
+
+
+def state_of(model: WaveletVAE, means: dict, noise: bool = True) -> PosteriorState:
+    scale = model.noise()
+    sample = {n: c + scale[n] * torch.randn_like(c) if noise else c for n, c in means.items()}
+    return PosteriorState(means, scale, sample, model.latent)
+
+
+@pytest.mark.parametrize("rule", ["one", "gain"])
+def test_the_published_objective_is_wavelet_shrinkage(rule):
+    images, weight = blocks(8), 0.2
+    penalty = partial(DetailL1, weight=weight, level_weight=rule)
+    model = WaveletVAE(SPACE, Haar(levels=2), [penalty], width=4, sigma=SIGMA)
+    oracle = OracleShrinkage(SPACE, Haar(levels=2), weight=weight, sigma=SIGMA, level_weight=rule)
+    constant = 0.5 * math.log(2 * math.pi * SIGMA**2)
+
+    def objective(means):
+        return model.loss_of(images, state_of(model, means, noise=False)).value - constant
+
+    best = objective(oracle.shrink(images).bands()).item()
+    means = {n: torch.zeros_like(c).requires_grad_() for n, c in oracle.shrink(images).bands().items()}
+    optimizer = torch.optim.Adam(means.values(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.985)
+    for _ in range(600):
+        optimizer.zero_grad()
+        objective(means).backward()
+        optimizer.step()
+        schedule.step()
+    reached = objective(means).item()
+    assert best - 1e-6 <= reached <= 1.01 * best
+
+
+def test_oracle_refuses_what_is_not_orthonormal():
+    class Scaled(Haar):
+        def target(self, source):
+            import dataclasses
+
+            return dataclasses.replace(super().target(source), orthonormal=False)
+
+    with pytest.raises(SpaceError, match="not orthonormal") as error:
+        OracleShrinkage(SPACE, Scaled(levels=2))
+    assert error.value.at == "transform"
+
+
+def test_oracle_with_weight_zero_is_the_identity():
+    images = blocks(3)
+    torch.testing.assert_close(OracleShrinkage(SPACE, Haar(levels=2), weight=0.0).reconstruct(images), images)
+
+
+@pytest.mark.parametrize("s", [0.02, 0.1, 0.5])
+def test_paper_objective_pushes_every_s_down(s):
+    images = blocks(128)
+    model = WaveletVAE(SPACE, Haar(levels=2), [DetailL1], width=4, sigma=SIGMA, noise="global", noise_init=s)
+    means = model.transform(images).bands()
+    model.loss_of(images, state_of(model, means)).value.backward()
+    slope = 1 - math.exp(-(model.noise.scale().item() - 1e-4))  # ds/drho of a softplus
+    assert model.noise.scale.rho.grad.item() == pytest.approx(2 * s * slope, rel=0.05)  # d/ds of s², per number
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.0, None), (20.0, 0.3)])
+def test_the_evidence_bound_gives_s_an_equilibrium(level, expected):
+    sigma, b = 0.3, 0.2
+    if expected is None:  # §2.3 fact 2, at mean 0
+        a = math.sqrt(2 / math.pi) / b
+        expected = sigma**2 / 2 * (math.sqrt(a**2 + 4 / sigma**2) - a)
+    prior = partial(LaplaceKL, scale_init=b)
+    model = WaveletVAE(SPACE, Haar(levels=1), [prior, GaussianKL], width=4, sigma=sigma, noise="approx+detail")
+    torch.manual_seed(0)
+    means = {band.name: torch.full((32, *band.shape), level) for band in model.latent.bands}
+    with torch.no_grad():
+        images = model.render(model.pyramid(means))
+    optimizer = torch.optim.Adam([model.noise.scale.rho], lr=0.1)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.98)
+    for _ in range(250):
+        optimizer.zero_grad()
+        model.loss_of(images, state_of(model, means)).value.backward()
+        optimizer.step()
+        schedule.step()
+    assert model.noise_scales()["cH1"] == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("orientation", "HVD")
+def test_an_edit_stays_in_its_block(level, orientation):
+    model = WaveletVAE(SPACE, Haar(levels=3), width=4)
+    pyramid = model.transform(blocks(2))
+    band, box = f"c{orientation}{level}", (1, 0, 2, 1)
+    before, after = model.render(pyramid), model.render(edit(pyramid, band, box, "set", value=3.0))
+    changed = (after - before).abs() > 1e-6
+    top, left, bottom, right = pixels_of(band, box)
+    assert (bottom - top, right - left) == (2**level, 2**level)
+    assert changed[..., top:bottom, left:right].all()
+    assert changed.sum() == 2 * 4**level
+    assert leakage(before, after, (top, left, bottom, right)) == pytest.approx(0, abs=1e-6)
+
+
+def test_edit_operations_and_refusals():
+    pyramid = Haar(levels=2)(blocks(2))
+    other = pyramid.map(torch.neg)
+    box = (0, 0, 4, 4)
+    original = pyramid.bands()["cV2"]
+    assert torch.equal(edit(pyramid, "cV2", box, "gain", 2.0).bands()["cV2"], 2 * original)
+    assert not edit(pyramid, "cV2", box, "zero").bands()["cV2"].any()
+    assert torch.equal(edit(pyramid, "cV2", box, "swap", other=other).bands()["cV2"], -original)
+    thresholded = edit(pyramid, "cV2", box, "threshold", 0.1).bands()["cV2"]
+    torch.testing.assert_close(thresholded, original.sign() * (original.abs() - 0.1).clamp(min=0))
+    assert torch.equal(pyramid.bands()["cV2"], original)
+    for arguments in [("cX9", box, "zero"), ("cV2", (0, 0, 5, 4), "zero"), ("cV2", box, "gain"), ("cV2", box, "swap")]:
+        with pytest.raises(ValueError, match=r"band|box|needs"):
+            edit(pyramid, *arguments)
+
+
+@pytest.mark.parametrize("layout", ["mallat", "overlay"])
+@pytest.mark.parametrize("transform", ["log", "abs", "signed"])
+def test_heatmap(layout, transform):
+    picture = heatmap(Haar(levels=2)(blocks(2)), index=1, layout=layout, transform=transform)
+    assert picture.shape == (16, 16)
+    assert np.isfinite(picture).all()
+    if layout == "mallat":
+        assert np.abs(picture).max() <= 1

@@ -1,0 +1,166 @@
+"""What the latent pays: an L1 penalty, and divergences to Laplace and Gaussian priors.
+
+The paper's objectives are lists of these: `paper-l1` = [detail-l1]; `laplace-elbo` = [laplace-kl, gaussian-kl]. S0:
+Wavelet-based Variational Autoencoders for High-Resolution Image Generation, arXiv 2504.13214.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from wavekit_core.errors import SpaceError
+from wavekit_core.kinds import PosteriorState, Regularizer
+from wavekit_core.spaces import LatentSpace
+from wavekit_wvae.scales import level_of
+
+LevelWeight = Literal["one", "gain"]
+Weight = Annotated[float, Field(ge=0)]
+
+
+def level_weight(level: int, rule: LevelWeight) -> float:
+    """w_j of level j: 1 (the paper), or 2^(1-j), which undoes the growth of orthonormal coefficients per level."""
+    return 1.0 if rule == "one" else 2.0 ** (1 - level)
+
+
+def laplace_kl(mean: Tensor, s: Tensor, b: Tensor) -> Tensor:
+    """KL(N(mean, s²) ‖ Laplace(0, b)) of every number, in nats; closed form (S0 says that there is none, §2.3 fact 3)."""
+    ratio = mean / (s * math.sqrt(2))
+    absolute = s * math.sqrt(2 / math.pi) * torch.exp(-ratio.square()) + mean * torch.erf(ratio)  # E|c|
+    return -0.5 * math.log(2 * math.pi * math.e) - s.log() + torch.log(2 * b) + absolute / b
+
+
+def gaussian_kl(mean: Tensor, s: Tensor, prior_mean: Tensor, prior_s: Tensor) -> Tensor:
+    """KL(N(mean, s²) ‖ N(prior_mean, prior_s²)) of every number, in nats (S0 Eq. 19)."""
+    ratio = (s / prior_s).square()
+    return 0.5 * (ratio + ((mean - prior_mean) / prior_s).square() - 1 - ratio.log())
+
+
+def _details(space: LatentSpace, owner: object, drawn: bool | None = None) -> list[str]:
+    names = space.names("detail", drawn=drawn)
+    if not names:
+        raise SpaceError(
+            owner, "the latent has no detail bands", "use a generator with a wavelet latent, or gaussian-kl"
+        )
+    return names
+
+
+class DetailL1(Regularizer):
+    """λ Σ w_j |c_NN| over the detail bands' means; the approximation is free (S0 Eq. 21).
+
+    Args:
+        space: the latent; it needs detail bands, drawn or not (`SpaceError` otherwise).
+        weight: λ, nats per unit of coefficient.
+        level_weight: `one` (the paper) or `gain` (2^(1-j) at level j).
+    """
+
+    reads = PosteriorState
+
+    def __init__(self, space: LatentSpace, weight: Weight = 0.03, level_weight: LevelWeight = "one"):
+        super().__init__()
+        self.weight, self.rule = weight, level_weight
+        self.names = _details(space, self)
+
+    def penalty(self, state: PosteriorState) -> Tensor:
+        """(B,)"""
+        bands = (level_weight(level_of(n), self.rule) * state.mean[n].abs().flatten(1).sum(1) for n in self.names)
+        return self.weight * torch.stack(list(bands)).sum(0)
+
+
+class LaplaceKL(Regularizer):
+    """KL(N(c, s²) ‖ Laplace(0, b)) over the detail bands, with one learnable b a band; draws the drawn ones.
+
+    Args:
+        space: the latent; it needs detail bands, drawn or not (`SpaceError` otherwise).
+        weight: factor on the divergence; 1 makes an evidence bound.
+        scale_init: first value of every b, in units of coefficients.
+    """
+
+    reads = PosteriorState
+
+    def __init__(self, space: LatentSpace, weight: Weight = 1.0, scale_init: Annotated[float, Field(gt=0)] = 0.1):
+        super().__init__()
+        self.weight = weight
+        self.names = _details(space, self)
+        self.shapes = {band.name: band.shape for band in space.bands if band.role == "detail" and band.drawn}
+        self.log_b = nn.Parameter(torch.full((len(self.names),), math.log(scale_init)))
+
+    def scale(self, name: str) -> Tensor:
+        """b of one band, a scalar."""
+        return self.log_b[self.names.index(name)].exp()
+
+    def penalty(self, state: PosteriorState) -> Tensor:
+        """(B,)"""
+        bands = (laplace_kl(state.mean[n], state.scale[n], self.scale(n)).flatten(1).sum(1) for n in self.names)
+        return self.weight * torch.stack(list(bands)).sum(0)
+
+    def prior_bands(self) -> tuple[str, ...]:
+        return tuple(self.shapes)
+
+    def draw(self, count: int) -> Mapping[str, Tensor]:
+        """(count, *shape) by band, independent Laplace(0, b)."""
+        drawn = {}
+        for name, shape in self.shapes.items():
+            uniform = torch.rand(count, *shape, device=self.log_b.device).clamp(1e-7, 1 - 1e-7) - 0.5
+            drawn[name] = -self.scale(name).detach() * uniform.sign() * torch.log1p(-2 * uniform.abs())
+        return drawn
+
+
+class GaussianKL(Regularizer):
+    """β KL(N(mean, s²) ‖ N(μ0, σ0²)) over the drawn bands that are no details (`coarse`) or over all drawn ones (`all`).
+
+    The prior is N(0, 1), or learned with one μ0 and σ0 for each channel of a band (each number of a flat code).
+
+    Args:
+        space: the latent; it needs a drawn band of that sort (`SpaceError` otherwise).
+        bands: which of them.
+        weight: β; 1 makes an evidence bound.
+        learn_prior: learn μ0 and σ0.
+    """
+
+    reads = PosteriorState
+
+    def __init__(
+        self,
+        space: LatentSpace,
+        bands: Literal["coarse", "all"] = "coarse",
+        weight: Weight = 1.0,
+        learn_prior: bool = False,
+    ):
+        super().__init__()
+        roles = ("code", "approx") if bands == "coarse" else ()
+        names = space.names(*roles, drawn=True)
+        if not names:
+            raise SpaceError(self, "the latent has no drawn band but details", "set bands to all", at="bands")
+        self.weight = weight
+        self.shapes = {band.name: band.shape for band in space.bands if band.name in names}
+        leads = {name: (shape[0], *(1,) * (len(shape) - 1)) for name, shape in self.shapes.items()}
+        self.mu0 = nn.ParameterDict({n: nn.Parameter(torch.zeros(lead), learn_prior) for n, lead in leads.items()})
+        self.log_sigma0 = nn.ParameterDict(
+            {n: nn.Parameter(torch.zeros(lead), learn_prior) for n, lead in leads.items()}
+        )
+
+    def prior(self, name: str) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, broadcastable to the band's shape."""
+        return self.mu0[name], self.log_sigma0[name].exp()
+
+    def penalty(self, state: PosteriorState) -> Tensor:
+        """(B,)"""
+        bands = (gaussian_kl(state.mean[n], state.scale[n], *self.prior(n)).flatten(1).sum(1) for n in self.shapes)
+        return self.weight * torch.stack(list(bands)).sum(0)
+
+    def prior_bands(self) -> tuple[str, ...]:
+        return tuple(self.shapes)
+
+    def draw(self, count: int) -> Mapping[str, Tensor]:
+        """(count, *shape) by band."""
+        drawn = {}
+        for name, shape in self.shapes.items():
+            mean, sigma = self.prior(name)
+            drawn[name] = (mean + sigma * torch.randn(count, *shape, device=mean.device)).detach()
+        return drawn

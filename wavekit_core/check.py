@@ -1,0 +1,127 @@
+"""Checking a recipe without computing anything: spaces, networks on the meta device, cost of a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from wavekit_core.engine.step import Step
+from wavekit_core.errors import DataError, ResourceError
+from wavekit_core.kinds import Batch, Dataset
+from wavekit_core.pipeline import Pipeline
+from wavekit_core.recipe.nodes import build
+from wavekit_core.recipe.recipe import Recipe
+from wavekit_core.session import build_control, build_pipeline
+from wavekit_core.spaces import ImageSpace
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a check found. `spaces` are (name, description) along the pipeline; `flops` counts multiplications and additions
+    of a step's forward and backward passes (None where the model cannot be traced without data); `memory` is an estimate in
+    bytes of weights, optimizer, averages and saved activations while training."""
+
+    spaces: list[tuple[str, str]]
+    parameters: dict[str, int]
+    flops: int | None
+    memory: int
+    remarks: list[str] = field(default_factory=list)
+
+
+def check(recipe: Recipe) -> Findings:
+    """Walk the pipeline. Raises RecipeFaults where it does not fit, ResourceError where it cannot fit into memory."""
+    remarks: list[str] = []
+    space, classes = _declared(recipe, remarks)
+    with torch.device("meta"):
+        pipeline = build_pipeline(recipe, space)
+        build_control(recipe, space)
+        for node in recipe.part("evaluate"):
+            build(node)
+        step = Step(pipeline)
+    parameters = {name: sum(p.numel() for p in step.parameters_of(name)) for name in step.objectives}
+    weights = sum(t.numel() * t.element_size() for t in pipeline.state_dict().values())
+    _refuse_if_larger(weights * 5, "weights, gradients, averages and optimizer")
+    flops, saved = _trace(step, recipe, space, classes, remarks)
+    memory = weights * 5 + saved
+    if not pipeline.samples:
+        remarks.append("this pipeline does not sample: give it a `sampler`, or take it as a baseline of reconstruction")
+    if not pipeline.objectives():
+        remarks.append("nothing to train: the generator is fitted to the data")
+    for module in pipeline.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            remarks.append("batch statistics couple the samples of a shard: results depend on train.shards")
+            break
+    _refuse_if_larger(memory, "a training step", recipe)
+    return Findings(_walk(recipe, pipeline), parameters, flops, memory, remarks)
+
+
+def _declared(recipe: Recipe, remarks: list[str]) -> tuple[ImageSpace, int]:
+    node = recipe.part("data")
+    try:
+        dataset: Dataset = build(node)
+        return dataset.space, len(dataset.classes)
+    except DataError as error:
+        declared = node.owner.declares(**node.values)
+        if declared is None:
+            raise
+        remarks.append(f"checked against the declared size, since the data are not there: {error}")
+        return declared, 0
+
+
+def _walk(recipe: Recipe, pipeline: Pipeline) -> list[tuple[str, str]]:
+    rows = [(recipe.part("data").entry.name, str(pipeline.spaces[0]))]
+    rows += [(n.entry.name, str(s)) for n, s in zip(recipe.part("transform"), pipeline.spaces[1:], strict=True)]
+    generator = pipeline.generator
+    latent = getattr(generator, "latent", None)
+    rows.append((recipe.part("generator").entry.name, str(latent) if latent else f"a model of {generator.space}"))
+    if sampler := recipe.part("sampler"):
+        rows.append((sampler.entry.name, str(pipeline.space)))
+    return rows
+
+
+def _trace(step: Step, recipe: Recipe, space: ImageSpace, classes: int, remarks: list[str]) -> tuple[int | None, int]:
+    """FLOPs of a step and bytes of saved activations, by running it on the meta device."""
+    count = recipe.train.batch_size // recipe.train.shards
+    saved: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved[id(tensor.untyped_storage())] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    flops, largest = 0, 0
+    try:
+        with torch.device("meta"):
+            labels = torch.zeros(count, dtype=torch.int64) if classes else None
+            batch = Batch(space.zeros(count, "meta"), labels)
+            for name in step.objectives:
+                saved.clear()
+                with (
+                    FlopCounterMode(display=False) as counter,
+                    torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t),
+                ):
+                    step(name, batch).value.backward()
+                flops += counter.get_total_flops() * recipe.train.shards
+                largest = max(largest, sum(saved.values()))
+    except Exception as error:  # a plugin may read values; a check must not fail for that
+        remarks.append(f"the cost of a step is not known without data: {type(error).__name__}: {str(error)[:100]}")
+        return None, 0
+    return flops, largest
+
+
+def _refuse_if_larger(needed: int, what: str, recipe: Recipe | None = None) -> None:
+    available = _memory()
+    if needed > available:
+        advice = "make the model smaller" if recipe is None else "make train.batch_size smaller, or train.shards larger"
+        raise ResourceError(
+            f"{what} would need {needed / 1e9:.1f} GB and the machine has {available / 1e9:.1f} GB; {advice}"
+        )
+
+
+def _memory() -> int:
+    with open("/proc/meminfo") as file:
+        for line in file:
+            if line.startswith("MemAvailable"):
+                return int(line.split()[1]) * 1024
+    return 1 << 62

@@ -1,0 +1,49 @@
+"""Evaluation: the metrics of a recipe on its model, and on the control beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from wavekit_core.kinds import Evidence, Figure
+from wavekit_core.pipeline import Pipeline
+from wavekit_core.session import Session, quantise
+from wavekit_core.watch import Watcher
+
+MAX_RECONSTRUCTIONS = 1000
+
+
+def evidence(session: Session, model: Pipeline) -> Evidence:
+    """Held-out images, reconstructions of them and samples, of a model whose weights are in place."""
+    originals = quantise(session.held_out(MAX_RECONSTRUCTIONS).data, session.dataset.space)
+    samples, labels = session.draw(model, session.recipe.samples.count) if model.samples else (None, None)
+    return Evidence(
+        dataset=session.dataset,
+        originals=originals,
+        reconstructions=session.reconstruct(model, originals) if model.reconstructs else None,
+        samples=samples,
+        sample_labels=labels if model.conditional or model.sampler is not None else None,
+    )
+
+
+def evaluate(session: Session, watcher: Watcher) -> list[dict[str, Any]]:
+    """Rows `{subject, name, value, unit, better, count, floor}` for the model and the control. Metrics that read what a model
+    does not give are left out."""
+    subjects = {"model": session.pipeline}
+    if control := session.control():
+        subjects["control"] = control
+    rows = []
+    with watcher.phase("evaluating", len(subjects) * max(1, len(session.metrics))) as advance:
+        done = 0
+        for subject, model in subjects.items():
+            shown = evidence(session, model)
+            for metric in session.metrics:
+                advance(done, f"{metric.reads} of the {subject}")
+                if getattr(shown, metric.reads) is not None:
+                    rows += [_row(subject, figure) for figure in metric.measure(shown)]
+                done += 1
+    return rows
+
+
+def _row(subject: str, figure: Figure) -> dict[str, Any]:
+    return {"subject": subject, **dataclasses.asdict(figure)}

@@ -1,0 +1,36 @@
+"""report.html: one self-contained page about a run."""
+
+from __future__ import annotations
+
+import html
+from importlib.resources import files
+
+import jinja2
+
+from wavekit_core.registry import installed
+from wavekit_core.report import standard
+from wavekit_core.report.sections import Section, View
+from wavekit_core.runs.folder import RunFolder, json_of
+from wavekit_core.session import Session
+
+
+def render(session: Session, folder: RunFolder, step: int) -> bytes:
+    """The page for a checkpoint whose averaged weights are in place. A plugin's section that fails is said so in its place."""
+    evaluation = json_of(folder.head()["evaluation.json"], folder.path / "evaluation.json")
+    view = View(folder, session, step, folder.rows(), evaluation)
+    sections = [make(view) for make in standard.SECTIONS]
+    shown = [section for section in sections[:-2] + _of_plugins(view) + sections[-2:] if section]
+    template = jinja2.Template((files(__package__) / "page.html").read_text(), autoescape=True)
+    text = template.render(name=session.recipe.name, step=step, sections=shown, lock=folder.lock())
+    return text.encode()
+
+
+def _of_plugins(view: View) -> list[Section | None]:
+    found: list[Section | None] = []
+    for implementation in installed().manager.hook.report_section.get_hookimpls():
+        try:
+            found.append(implementation.function(view=view))
+        except Exception as error:
+            message = html.escape(f"{implementation.plugin_name}: {type(error).__name__}: {error}")
+            found.append(Section("A plugin's section failed", f"<p class=fault>{message}</p>"))
+    return found

@@ -1,0 +1,278 @@
+"""A run: from a recipe to a finished folder, however often it is interrupted on the way."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wavekit_core.engine import checkpoint, interrupts
+from wavekit_core.engine.averaging import Averaged
+from wavekit_core.engine.loop import Loop
+from wavekit_core.engine.shards import seeded
+from wavekit_core.engine.step import Step
+from wavekit_core.errors import DamagedError, DivergedError, RecipeError
+from wavekit_core.evaluation import evaluate
+from wavekit_core.pictures import grid, levels, pairs
+from wavekit_core.recipe import resolved
+from wavekit_core.recipe.recipe import Recipe, from_value
+from wavekit_core.recipe.source import parse
+from wavekit_core.registry import Entry, installed
+from wavekit_core.report.page import render
+from wavekit_core.runs import facts, manifest
+from wavekit_core.runs.folder import RunFolder
+from wavekit_core.session import Session
+from wavekit_core.watch import Watcher
+
+
+def start(
+    recipe: Recipe,
+    source: bytes,
+    folder: Path,
+    device: torch.device,
+    watcher: Watcher,
+    extend: int = 0,
+    resume_anyway: bool = False,
+) -> None:
+    """Run a recipe in a folder that the caller owns: begin, go on, or say that it is finished.
+
+    Raises RecipeError if the folder holds a run of another recipe, with the difference.
+    """
+    run_folder = RunFolder(folder)
+    run_folder.tidy()
+    if run_folder.exists:
+        old = run_folder.head()["resolved.yaml"].decode()
+        if run_folder.lock()["recipe"] != recipe.digest():
+            lines = resolved.difference(old, recipe)[:20]
+            raise RecipeError(
+                f"{folder}: holds a run of another recipe; name another folder with --out\n" + "\n".join(lines)
+            )
+        if run_folder.finished and not extend:
+            watcher.say(
+                f"{folder}: finished at step {run_folder.lock()['steps']}, nothing to do; --extend STEPS trains on"
+            )
+            return
+    Run(recipe, run_folder, device, watcher).execute(source, resume_anyway, extend)
+
+
+def recipe_of(folder: RunFolder) -> Recipe:
+    """The recipe of a run, from its resolved form."""
+    path = folder.path / "resolved.yaml"
+    return from_value(parse(folder.head()["resolved.yaml"].decode(), str(path)))
+
+
+class Run:
+    """One execution of a recipe in a folder that the caller owns."""
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, device: torch.device, watcher: Watcher):
+        self.recipe = recipe
+        self.folder = folder
+        self.watcher = watcher
+        if folder.exists:  # the thread count changes the bits
+            torch.set_num_threads(int(folder.lock()["threads"]))
+        self.session = Session(recipe, device)
+        self.model = Step(self.session.pipeline).to(device)
+        self.averaged = Averaged(self.model.trained(), recipe.train.ema)
+        self.loop = Loop(self.model, self.averaged, self.session.dataset.train, recipe.train, recipe.seed, device)
+        self.hooks = installed().manager.hook
+        self.until = recipe.train.steps if self.model.objectives else 0
+
+    def execute(self, source: bytes, resume_anyway: bool = False, extend: int = 0) -> None:
+        """Start or go on, train, draw, measure, report. `source` is the recipe file as given."""
+        for fault in installed().load_hooks():
+            self.watcher.warn(fault)
+        if self.folder.exists:
+            resumed = self._resume(resume_anyway, extend)
+        else:
+            resumed = None
+            self._create(source)
+            with seeded(self.recipe.seed, "fit"):
+                self.session.pipeline.fit(self.session.batches)
+        self.hooks.run_started(folder=self.folder.path, resumed_from=resumed)
+        self._train()
+        self._finish()
+
+    # --- beginning
+
+    def _facts(self) -> dict[str, Any]:
+        used: list[Entry] = [node.entry for node in self.recipe.checked.walk() if node.entry]
+        data = self.session.dataset.digest()
+        found = facts.gather(used, self.session.device, data, self.recipe.digest(), self.recipe.seed)
+        return found | {"name": self.recipe.name, "steps": self.until, "inexact": False}
+
+    def _create(self, source: bytes) -> None:
+        files = {
+            "recipe.yaml": source,
+            "resolved.yaml": resolved.text(self.recipe).encode(),
+            "lock.json": _json(self._facts()),
+        }
+        self.folder.create(files)
+
+    def _resume(self, anyway: bool, extend: int) -> int | None:
+        lock = self.folder.lock()
+        self.until = int(lock["steps"])
+        now = self._facts() | {"steps": self.until, "inexact": lock["inexact"]}
+        if changed := facts.differences(lock, now):
+            if not anyway:
+                raise RecipeError(
+                    f"{self.folder.path}: an exact resume is not possible; "
+                    + "; ".join(changed)
+                    + "; --resume-anyway goes on and marks the run inexact, --out starts another"
+                )
+            now["inexact"] = True
+        if extend:
+            self.until = now["steps"] = self.until + extend
+        if now != lock:
+            self.folder.put("lock.json", _json(now))
+        step = self._restore()
+        self.watcher.say(f"going on from step {step}" if step else "starting again from step 0: no checkpoint yet")
+        return step
+
+    def _restore(self) -> int | None:
+        """Load the newest checkpoint that is whole and whose metrics are there; warn of every one that is not."""
+        bad = []
+        for step, files in self.folder.restorable():
+            try:
+                if isinstance(files, DamagedError):
+                    raise files
+                state = checkpoint.state_of(files)
+                self.folder.truncate_metrics(state["metrics"]["bytes"], state["metrics"]["sha256"])
+                checkpoint.restore(self.model, self.averaged, files)
+                self.loop.step, self.loop.window = state["step"], state["window"]
+                if bad:
+                    self.folder.drop_checkpoints(bad)
+                return step
+            except DamagedError as error:
+                bad.append(step)
+                self.watcher.warn(f"checkpoint of step {step} is passed over: {error}")
+        if bad:
+            raise DamagedError(f"{self.folder.path}: no checkpoint is whole; start again with another --out")
+        self.folder.truncate_metrics(0, manifest.digest(b""))
+        with seeded(self.recipe.seed, "fit"):
+            self.session.pipeline.fit(self.session.batches)
+        return None
+
+    # --- training
+
+    def _train(self) -> None:
+        every = self.recipe.train.checkpoint_every
+        batch = self.recipe.train.batch_size
+        if self.loop.step and (self.loop.step == self.until or (every and self.loop.step % every == 0)):
+            self._preview()
+        if self.loop.step >= self.until:
+            return
+        with self.watcher.phase("training", self.until * batch, self.loop.step * batch, "images") as advance:
+            note, before = "", self.loop.step
+
+            def on_row(row: dict[str, Any], seconds: float) -> None:
+                nonlocal note, before
+                self.folder.log(row)
+                images, before = (row["step"] - before) * batch, row["step"]
+                self.folder.log_timing({"step": row["step"], "images_per_second": round(images / seconds, 1)})
+                self.hooks.step_done(folder=self.folder.path, step=row["step"], row=row)
+                note = next((f"{k} {v:.4f}" for k, v in row.items() if k.endswith("/loss")), "")
+
+            def on_step(step: int) -> bool:
+                advance(step * batch, note)
+                if every and step % every == 0 and step < self.until:
+                    self._save()
+                    self._preview()
+                return interrupts.received() is not None
+
+            try:
+                with interrupts.deferred():
+                    self.loop.run(self.until, on_row, on_step)
+                    if interrupts.received() is not None:
+                        self._save()
+                        self.watcher.say(f"saved at step {self.loop.step}; the same command goes on from there")
+            except DivergedError as error:
+                kept = self.folder.steps()
+                last = f"the last good checkpoint is step {kept[-1]}" if kept else "there is no checkpoint yet"
+                raise DivergedError(f"{error}; {last}") from None
+        interrupts.check()
+
+    def _save(self) -> None:
+        """Publish a checkpoint of the training."""
+        state = {
+            "step": self.loop.step,
+            "window": self.loop.window,
+            "metrics": {"bytes": self.folder.metrics_length(), "sha256": self.folder.metrics_digest()},
+        }
+        files = checkpoint.contents(self.model, self.averaged, state)
+        self.folder.save_checkpoint(self.loop.step, files, self.recipe.train.keep)
+        self.hooks.checkpoint_written(folder=self.folder.path, step=self.loop.step)
+
+    def _preview(self) -> None:
+        """Let the sampler learn from the averaged weights and draw with it, or load what it had learned."""
+        with self.averaged.applied():
+            if self.folder.sample_folder(self.loop.step).exists():
+                files = self.folder.sample_files(self.loop.step)
+                checkpoint.load_samplers(self.session.pipeline, files)
+                return
+            self.session.fit_sampler(self.loop.step)
+            files = checkpoint.sampler_files(self.session.pipeline) | pictures(self.session, self.recipe.samples.count)
+            self.folder.publish_samples(self.loop.step, files)
+
+    # --- end
+
+    def _finish(self) -> None:
+        step = self.loop.step
+        if step not in self.folder.steps():
+            self._save()
+        self._preview()
+        with self.averaged.applied():
+            if self.folder.evaluated_step() != step:
+                rows = evaluate(self.session, self.watcher)
+                averaged = self.recipe.train.ema > 0
+                self.folder.put("evaluation.json", _json({"step": step, "averaged": averaged, "figures": rows}))
+            self.watcher.say("writing the report")
+            self.folder.put("report.html", render(self.session, self.folder, step))
+        self.hooks.run_ended(folder=self.folder.path, step=step)
+
+
+def pictures(session: Session, count: int) -> dict[str, bytes]:
+    """grid.png and samples.npz of new samples, reconstructions.png of held-out images, as far as the model can."""
+    model, space = session.pipeline, session.dataset.space
+    files = {}
+    columns = max(8, min(10, len(session.dataset.classes) or 8))
+    if model.samples:
+        images, labels = session.draw(model, count)
+        files["grid.png"] = grid(images[: columns * 8], space, columns)
+        out = io.BytesIO()
+        np.savez(out, images=levels(images, space), **({} if labels is None else {"labels": labels.numpy()}))
+        files["samples.npz"] = out.getvalue()
+    if model.reconstructs:
+        originals = session.held_out(2 * columns).data
+        if len(originals):
+            shown = pairs(originals, session.reconstruct(model, originals), columns)
+            files["reconstructions.png"] = grid(shown, space, columns)
+    return files
+
+
+def load_model(recipe: Recipe, folder: RunFolder, device: torch.device, step: int | None = None) -> tuple[Session, int]:
+    """A session with the averaged weights of a checkpoint in place: the newest that is whole, or that of `step`."""
+    session = Session(recipe, device)
+    for found, files in folder.restorable():
+        if step not in (None, found):
+            continue
+        if isinstance(files, DamagedError):
+            if step is not None:
+                raise files
+            continue
+        checkpoint.load_weights(session.pipeline, files, averaged=True)
+        session.pipeline.to(device).eval()
+        if found in folder.sample_steps():
+            checkpoint.load_samplers(session.pipeline, folder.sample_files(found))
+        else:
+            session.fit_sampler(found)
+        return session, found
+    kept = ", ".join(map(str, folder.steps())) or "none"
+    raise RecipeError(f"{folder.path}: no such whole checkpoint; there are steps: {kept}")
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, indent=1).encode() + b"\n"

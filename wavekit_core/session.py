@@ -1,0 +1,133 @@
+"""A recipe with everything built: data, pipeline, control and metrics on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wavekit_core.engine.shards import seed, seeded
+from wavekit_core.errors import DataError, ResourceError
+from wavekit_core.kinds import Batch, Dataset, Metric
+from wavekit_core.pipeline import Pipeline
+from wavekit_core.recipe.nodes import build, slot
+from wavekit_core.recipe.recipe import Recipe
+from wavekit_core.spaces import Space
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the GPU if there is one. Raises ResourceError for a device that is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ResourceError(f"{name!r} is no device; write cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ResourceError("there is no CUDA device here; run with --device cpu")
+    if device.type not in ("cpu", "cuda"):
+        raise ResourceError(f"device {name!r} is not supported; write cpu, cuda or cuda:N")
+    return device
+
+
+def build_pipeline(recipe: Recipe, space: Space) -> Pipeline:
+    """The recipe's pipeline for images of `space`, on torch's current default device."""
+    sampler = recipe.part("sampler")
+    return Pipeline(
+        space,
+        generator=slot(recipe.part("generator")),
+        transform=[build(node) for node in recipe.part("transform")],
+        sampler=sampler and build(sampler),
+    )
+
+
+def build_control(recipe: Recipe, space: Space) -> Pipeline | None:
+    """The recipe's control, a generator without training, or None."""
+    node = recipe.part("control")
+    return node and Pipeline(space, generator=slot(node))
+
+
+class Session:
+    """Builds a recipe. `pipeline` starts from weights that depend on the seed alone."""
+
+    CHUNK = 256
+
+    def __init__(self, recipe: Recipe, device: torch.device):
+        self.recipe = recipe
+        self.device = device
+        self.dataset: Dataset = build(recipe.part("data"))
+        if len(self.dataset.train) == 0:
+            raise DataError("the data set has no training images; give it more images")
+        seed(recipe.seed, "init")
+        with torch.device("cpu"):  # the same weights on every device
+            self.pipeline = build_pipeline(recipe, self.dataset.space)
+        self.pipeline.to(device)
+        self.metrics: list[Metric] = [build(node) for node in recipe.part("evaluate")]
+
+    def control(self) -> Pipeline | None:
+        """The control, fitted to the training set."""
+        with seeded(self.recipe.seed, "control"):
+            control = build_control(self.recipe, self.dataset.space)
+            if control is not None:
+                control.to(self.device).fit(self.batches)
+        return control
+
+    def fit_sampler(self, step: int) -> None:
+        """Let the sampler learn what it needs from the weights of `step`, which are in place, and the training set."""
+        self.pipeline.eval()
+        with torch.no_grad(), seeded(self.recipe.seed, "fit sampler", step):
+            self.pipeline.fit_sampler(self.batches)
+
+    def batches(self) -> Iterator[Batch]:
+        """One pass over the training set in its own order, on the device."""
+        length = len(self.dataset.train)
+        for start in range(0, length, self.CHUNK):
+            batch = self.dataset.train.batch(np.arange(start, min(start + self.CHUNK, length)))
+            yield Batch(batch.data.to(self.device), None if batch.labels is None else batch.labels.to(self.device))
+
+    def labels(self, indices: Sequence[int], label: int | None = None) -> Tensor | None:
+        """The classes asked for in samples of these indices: every class in turn, or one; None for a set without."""
+        if not self.dataset.classes:
+            return None
+        turn = torch.tensor([i % len(self.dataset.classes) if label is None else label for i in indices])
+        return turn.to(self.device)
+
+    @torch.no_grad()
+    def draw(self, model: Pipeline, count: int, label: int | None = None) -> tuple[Tensor, Tensor | None]:
+        """`count` samples (N, C, H, W) in 8-bit steps, and their classes, both on the CPU.
+
+        Sample i depends on the seed, the weights and i: chunks are drawn whole, each from its own key.
+        """
+        chunk = self.recipe.samples.batch_size
+        images, classes = [], []
+        model.eval()
+        for start in range(0, count, chunk):
+            labels = self.labels(range(start, start + chunk), label)
+            with seeded(self.recipe.seed, "sample", start // chunk):
+                images.append(quantise(model.sample(chunk, labels), self.dataset.space).cpu())
+            classes.append(labels)
+        found = None if classes[0] is None else torch.cat([c.cpu() for c in classes if c is not None])[:count]
+        return torch.cat(images)[:count], found
+
+    @torch.no_grad()
+    def reconstruct(self, model: Pipeline, images: Tensor) -> Tensor:
+        """What the model makes of images (N, C, H, W), in 8-bit steps, on the CPU."""
+        model.eval()
+        parts = []
+        for index, part in enumerate(images.split(self.CHUNK)):
+            with seeded(self.recipe.seed, "reconstruct", index):
+                parts.append(quantise(model.reconstruct(part.to(self.device)), self.dataset.space).cpu())
+        return torch.cat(parts)
+
+    def held_out(self, count: int) -> Batch:
+        """The first `count` held-out images."""
+        return self.dataset.held_out.batch(np.arange(min(count, len(self.dataset.held_out))))
+
+
+def quantise(images: Tensor, space: Any) -> Tensor:
+    """Images clamped to the range of `space` and rounded to 256 steps, as any stored picture is."""
+    steps = ((images.float() - space.low) / (space.high - space.low) * 255).clamp(0, 255).round()
+    return steps / 255 * (space.high - space.low) + space.low

@@ -1,0 +1,73 @@
+"""One level along one axis, as sums of slices: plain torch operations on any device and dtype.
+
+A slice's gradient is exact by construction, so there is no backward here to keep right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wavekit_core.wavelets.borders import Mode, coefficient_count, extend
+from wavekit_core.wavelets.filters import FilterBank
+
+
+def split(x: Tensor, axis: int, bank: FilterBank, mode: Mode) -> tuple[Tensor, Tensor]:
+    """Low- and high-pass coefficients along `axis`: c[i] = sum over j of dec[j] · x[2i + shift - j]."""
+    size, half = x.shape[axis], bank.length // 2
+    count = coefficient_count(size, bank.length, mode)
+    before = half - 1 if mode == "periodization" else bank.length - 2
+    pairs = count + half - 1
+    padded = extend(x, axis, before, 2 * pairs - before - size, mode)
+    phases = padded.unflatten(axis, (pairs, 2)).unbind(padded.ndim + axis + 1)
+    offsets = range(bank.length - 1, -1, -1)  # of tap j in the padded axis
+    pieces = [_narrow(phases[o % 2], axis, o // 2, count) for o in offsets]
+    return _weighted_sum(pieces, bank.dec_lo), _weighted_sum(pieces, bank.dec_hi)
+
+
+def join(low: Tensor, high: Tensor, axis: int, bank: FilterBank, mode: Mode, size: int) -> Tensor:
+    """The `size` samples along `axis` of which `low` and `high` are the coefficients.
+
+    Samples of even and of odd index use every second tap each: x[2m + phase] = sum over t of
+    rec[2t + parity] · c[m + shift - t]; in periodization c is a circle.
+    """
+    half = bank.length // 2
+    delay = half - 1 if mode == "periodization" else 0
+    if mode == "periodization":
+        count, before, after = low.shape[axis], half - 1 - delay // 2, half // 2
+        low, high = (extend(c, axis, before, after, "periodic") for c in (low, high))
+    else:
+        count, before = low.shape[axis] - half + 1, half - 1
+    samples = []
+    for phase in (0, 1):
+        parity, shift = (phase + delay) % 2, (phase + delay) // 2 + before
+        pieces = [_narrow(c, axis, shift - t, count) for c in (low, high) for t in range(half)]
+        samples.append(_weighted_sum(pieces, bank.rec_lo[parity::2] + bank.rec_hi[parity::2]))
+    at = low.ndim + axis
+    return _narrow(torch.stack(samples, at + 1).flatten(at, at + 1), axis, 0, size)
+
+
+def _narrow(x: Tensor, axis: int, start: int, count: int) -> Tensor:
+    return x if count == x.shape[axis] else x.narrow(axis, start, count)
+
+
+def _weighted_sum(pieces: Sequence[Tensor], taps: Sequence[float]) -> Tensor:
+    """Sum of pieces times taps. Pieces whose taps have one magnitude are added before they are multiplied: symmetric
+    filters then need half the multiplications, and Haar's details of a constant image are exactly zero."""
+    groups: dict[float, Tensor] = {}
+    signs: dict[float, int] = {}
+    for piece, tap in zip(pieces, taps, strict=True):
+        size, sign = abs(tap), 1 if tap > 0 else -1
+        if not size:
+            continue
+        if size not in groups:
+            groups[size], signs[size] = piece, sign
+        else:
+            groups[size] = groups[size] + piece if sign == signs[size] else groups[size] - piece
+    terms = [group * (signs[size] * size) for size, group in groups.items()]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total

@@ -134,7 +134,7 @@ class Run:
 
     def _restore(self) -> int | None:
         """Load the newest checkpoint that is whole and whose metrics are there; warn of every one that is not."""
-        bad = []
+        bad: list[int] = []
         for step, files in self.folder.restorable():
             try:
                 if isinstance(files, DamagedError):
@@ -243,7 +243,7 @@ def pictures(session: Session, count: int) -> dict[str, bytes]:
         images, labels = session.draw(model, count)
         files["grid.png"] = grid(images[: columns * 8], space, columns)
         out = io.BytesIO()
-        np.savez(out, images=levels(images, space), **({} if labels is None else {"labels": labels.numpy()}))
+        np.savez(out, images=levels(images, space), labels=np.array([]) if labels is None else labels.numpy())
         files["samples.npz"] = out.getvalue()
     if model.reconstructs:
         originals = session.held_out(2 * columns).data

@@ -21,7 +21,7 @@ def write_images(images: Tensor, labels: Tensor | None, space: ImageSpace, colum
         publish_file(target, grid(images, space, columns))
     elif target.suffix == ".npz":
         out = io.BytesIO()
-        np.savez(out, images=pixels, **({} if labels is None else {"labels": labels.numpy()}))
+        np.savez(out, images=pixels, labels=np.array([]) if labels is None else labels.numpy())
         publish_file(target, out.getvalue())
     elif target.suffix:
         raise RecipeError(f"{target}: {target.suffix} is not known; name a .png, a .npz or a folder")

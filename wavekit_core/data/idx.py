@@ -106,7 +106,10 @@ class Idx(Dataset):
         if (train_labels is None) != (test_labels is None):
             raise RecipeError("idx has labels for one part only; classes need both; give both label files or neither")
         self._size = size
-        self.train, self.held_out = _IdxSplit(train_images, train_labels, size), _IdxSplit(test_images, test_labels, size)
+        self.train, self.held_out = (
+            _IdxSplit(train_images, train_labels, size),
+            _IdxSplit(test_images, test_labels, size),
+        )
         height, width = self.train.height, self.train.width
         if (self.held_out.height, self.held_out.width) != (height, width):
             raise DataError(

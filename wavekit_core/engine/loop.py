@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -20,25 +20,14 @@ from wavekit_core.engine.shards import cut, seed, seed_from
 from wavekit_core.engine.step import Step
 from wavekit_core.errors import DivergedError
 from wavekit_core.kinds import Batch, Split
-
-
-class Settings(Protocol):
-    """What the loop reads of a recipe's `train`."""
-
-    steps: int
-    batch_size: int
-    shards: int
-    clip: float
-    warmup: int
-    schedule: str
-    log_every: int
+from wavekit_core.recipe.recipe import Train
 
 
 class Loop:
     """Trains `model` on `data` from its current step. `step` counts finished steps; `window` sums what is not yet logged."""
 
     def __init__(
-        self, model: Step, averaged: Averaged, data: Split, settings: Settings, run_seed: int, device: torch.device
+        self, model: Step, averaged: Averaged, data: Split, settings: Train, run_seed: int, device: torch.device
     ):
         self.model = model
         self.averaged = averaged

@@ -29,7 +29,8 @@ def _of_plugins(view: View) -> list[Section | None]:
     found: list[Section | None] = []
     for implementation in installed().manager.hook.report_section.get_hookimpls():
         try:
-            found.append(implementation.function(view=view))
+            section = implementation.function(view=view)
+            found.append(section if isinstance(section, Section) else None)
         except Exception as error:
             message = html.escape(f"{implementation.plugin_name}: {type(error).__name__}: {error}")
             found.append(Section("A plugin's section failed", f"<p class=fault>{message}</p>"))

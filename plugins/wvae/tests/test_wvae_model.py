@@ -8,6 +8,7 @@ import torch
 from wavekit_haar import Haar
 from wavekit_wvae import VAE, DetailL1, GaussianKL, LaplaceKL, WaveletVAE
 
+from wavekit_core.component import node
 from wavekit_core.errors import RecipeError, SpaceError
 from wavekit_core.kinds import Batch, Transform
 from wavekit_core.spaces import ImageSpace, Space
@@ -180,3 +181,10 @@ def test_a_pyramid_is_needed():
     with pytest.raises(SpaceError, match="makes no pyramid") as error:
         WaveletVAE(GREY, Flat())
     assert error.value.at == "transform"
+
+
+def test_defaults_are_built_by_name():
+    model = WaveletVAE(GREY, regularizers=[node("laplace-kl"), node("gaussian-kl", learn_prior=True)], width=4)
+    assert isinstance(model.transform, Haar)
+    assert [type(r) for r in model.regularizers] == [LaplaceKL, GaussianKL]
+    assert [type(r) for r in VAE(GREY, width=4).regularizers] == [GaussianKL]

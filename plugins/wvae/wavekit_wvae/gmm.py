@@ -32,6 +32,9 @@ class GaussianMixture(FittedBuffers, Generator):
     """
 
     conditional = True
+    space: ImageSpace | PyramidSpace
+    mean: Tensor
+    basis: Tensor
 
     def __init__(
         self,

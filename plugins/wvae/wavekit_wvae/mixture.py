@@ -26,6 +26,11 @@ class ClassMixture(FittedBuffers):
     Buffers: `priors` (K,), `weights` (K, M), `means` (K, M, D), `cholesky` (K, M, D, D).
     """
 
+    priors: Tensor
+    weights: Tensor
+    means: Tensor
+    cholesky: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("priors", torch.empty(0))

@@ -50,7 +50,7 @@ class Down(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, size: tuple[int, int]):
         super().__init__()
-        self.size = tuple(size)
+        self.size = size
         self.conv = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class CodeDecoder(nn.Module):
 
     def __init__(self, code: int, sizes: Sizes, width: int):
         super().__init__()
-        self.sizes = [tuple(size) for size in sizes]
+        self.sizes = list(sizes)
         self.widths = widths(width, len(sizes))
         height, wide = self.sizes[0]
         self.from_code = nn.Linear(code, self.widths[0] * height * wide)
@@ -124,7 +124,7 @@ class UNetEncoder(nn.Module):
 
     def __init__(self, channels: int, sizes: Sizes, width: int):
         super().__init__()
-        self.sizes = [tuple(size) for size in sizes]
+        self.sizes = list(sizes)
         self.widths = widths(width, len(sizes))
         self.stem = nn.Conv2d(channels, width, 3, padding=1)
         fine_to_coarse = list(zip(self.widths, self.sizes, strict=True))[::-1]

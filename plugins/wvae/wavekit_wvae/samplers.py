@@ -117,9 +117,8 @@ class PosteriorFit(Sampler):
         """`count` new elements of `model.space`; images are clamped to their range. `labels` (count,) ask for classes."""
         coarse, details = parts(model)
         pieces = self.mixture.draw(count, labels).split([band.numbers for band in coarse], dim=1)
-        latent = {
-            b.name: p.reshape(count, *b.shape) for b, p in zip(coarse, pieces, strict=True)
-        }  # (n, d) to (n, *shape)
+        # (count, numbers) to (count, *shape) each
+        latent = {b.name: p.reshape(count, *b.shape) for b, p in zip(coarse, pieces, strict=True)}
         return decoded(model, latent | self.details.draw(latent, details))
 
 
@@ -137,7 +136,7 @@ def decoded(model: Autoencoder, latent: Mapping[str, Tensor]) -> Any:
 
 def _has_parent(name: str, known: set[str]) -> bool:
     match = re.fullmatch(r"c([HVD])(\d+)", name)
-    return bool(match) and bool({f"c{match[1]}{int(match[2]) + 1}", f"cA{match[2]}"} & known)
+    return match is not None and bool({f"c{match[1]}{int(match[2]) + 1}", f"cA{match[2]}"} & known)
 
 
 def _encode(

@@ -47,6 +47,9 @@ class ScaleTree(FittedBuffers):
     Buffers: `edges` (n, bins - 1) and `scales` (n, bins) for the n detail bands, coarse to fine; empty before the fit.
     """
 
+    edges: Tensor
+    scales: Tensor
+
     def __init__(self, bins: int = 12):
         super().__init__()
         self.bins = bins
@@ -62,7 +65,7 @@ class ScaleTree(FittedBuffers):
 
     def _fit_band(self, bands: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
         child = bands[name].abs()
-        parent = parent_magnitude(bands, name, tuple(child.shape[-2:])).flatten()
+        parent = parent_magnitude(bands, name, (child.shape[-2], child.shape[-1])).flatten()
         child = child.flatten()
         stride = -(-len(parent) // SUBSAMPLE)
         edges = torch.quantile(parent[::stride], torch.linspace(0, 1, self.bins + 1)[1:-1].to(parent))

@@ -25,6 +25,12 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
+_NO_RESIDUAL = (
+    "residual_dwt with encoder {encoder} and likelihood {likelihood}; only the unet encoder with the gaussian likelihood "
+    "predicts coefficients of the image; leave residual_dwt out"
+)
+
+
 class WaveletVAE(Autoencoder):
     """x → c_NN(x) → c̃ = c_NN + s·ε → IDWT(c̃) (S0 Eq. 9, 12).
 
@@ -80,30 +86,32 @@ class WaveletVAE(Autoencoder):
     ):
         super().__init__()
         if residual_dwt and (encoder, likelihood) != ("unet", "gaussian"):
-            raise RecipeError(
-                f"residual_dwt with encoder {encoder} and likelihood {likelihood}; it adds the image's own coefficients, "
-                "which only the unet encoder with the gaussian likelihood predicts; leave residual_dwt out"
-            )
-        pyramid_space = transform.target(space)
-        if not isinstance(pyramid_space, PyramidSpace):
-            raise SpaceError(self, f"{type(transform).__name__} makes no pyramid", "use a wavelet", at="transform")
-        self.space, self.transform, self.pyramid_space = space, transform, pyramid_space
+            raise RecipeError(_NO_RESIDUAL.format(encoder=encoder, likelihood=likelihood))
+        self.space, self.transform = space, transform
+        self.pyramid_space = self._pyramid_space()
+        sizes = self.pyramid_space.sizes
         self.residual_dwt, self.rates = residual_dwt, (lr, noise_lr, weight_decay)
-
-        followers = pyramid_bands(pyramid_space, drawn=encoder == "unet")
+        followers = pyramid_bands(self.pyramid_space, drawn=encoder == "unet")
         if encoder == "bottleneck":
             self.latent = LatentSpace((Band("z", (code,), "code"), *followers))
-            self.code_encoder: nn.Module | None = CodeEncoder(space.channels, pyramid_space.sizes, width, code)
-            self.trunk: nn.Module = CodeDecoder(code, pyramid_space.sizes, width)
+            self.code_encoder: nn.Module | None = CodeEncoder(space.channels, sizes, width, code)
+            self.trunk: nn.Module = CodeDecoder(code, sizes, width)
         else:
             self.latent = LatentSpace(followers)
             self.code_encoder = None
-            self.trunk = UNetEncoder(space.channels, pyramid_space.sizes, width)
-        self.heads = CoefficientHeads(pyramid_space, self.trunk.widths, zero=residual_dwt)  # type: ignore[arg-type]
+            self.trunk = UNetEncoder(space.channels, sizes, width)
+        self.heads = CoefficientHeads(self.pyramid_space, self.trunk.widths, zero=residual_dwt)  # type: ignore[arg-type]
         self.noise = BandNoise(followers, noise, noise_init, noise_fixed)
         self.refine = Refine(space.channels, width) if decoder == "idwt+refine" else nn.Identity()
         self.likelihood = Likelihood(space, likelihood, sigma)
         self.regularizers = nn.ModuleList(slot(self.latent) for slot in regularizers)
+
+    def _pyramid_space(self) -> PyramidSpace:
+        target = self.transform.target(self.space)
+        if not isinstance(target, PyramidSpace):
+            name = type(self.transform).__name__
+            raise SpaceError(self, f"{name} makes no pyramid", "use a wavelet transform", at="transform")
+        return target
 
     def encode(self, data: Tensor) -> PosteriorState:
         """The posterior of images (B, C, H, W), with a fresh sample of it.

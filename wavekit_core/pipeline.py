@@ -39,7 +39,7 @@ class Pipeline(Generator):
             self.spaces.append(one.target(self.spaces[-1]))
         self.transforms = nn.ModuleList(transform)
         self.generator = generator(self.spaces[-1])
-        self.conditional = self.generator.conditional
+        self.conditional = self.generator.conditional or (sampler is not None and sampler.conditional)
         self.sampler = sampler
         if sampler is not None and (reason := sampler.refuses(self.generator)):
             raise SpaceError(sampler, reason)

@@ -176,7 +176,7 @@ class Registry:
 
     def _register_hooks(self, module: object, entry: Entry) -> None:
         if not self.manager.is_registered(module):
-            self.manager.register(module, name=f"{entry.distribution}:{entry.value}")
+            self.manager.register(module, name=f"{entry.distribution}:{entry.value.partition(':')[0]}")
 
     def name_of(self, component: type) -> str:
         """The name that a loaded class is used by."""

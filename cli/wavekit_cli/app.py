@@ -109,6 +109,10 @@ def run(argv: list[str]) -> int:
     # idle OpenMP threads that spin cost small networks several times their own work
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     code = 0
+    if "_WAVEKIT_COMPLETE" in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     try:
         _root().main(args=argv, prog_name="wavekit", standalone_mode=True)
     except SystemExit as end:

@@ -15,6 +15,14 @@ from wavekit_core.watch import Advance, Watcher
 EVERY = 5.0  # seconds between plain lines
 
 
+def out() -> Console:
+    """The standard output: as wide as the terminal, and wide enough for any table elsewhere."""
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 240
+    return console
+
+
 def watcher() -> Watcher:
     """A live watcher on a terminal, a plain one elsewhere. Both write to the standard error."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -63,7 +64,7 @@ class _IdxSplit:
     def __len__(self) -> int:
         return self._count
 
-    def batch(self, indices: list[int]) -> Batch:
+    def batch(self, indices: Sequence[int]) -> Batch:
         return self._split.batch(indices)
 
     @cached_property
@@ -94,6 +95,9 @@ class Idx(Dataset):
     Raises `RecipeError` if only one of the two label files is given, and `DataError`, naming the file, for one that is
     missing, no IDX file, of another length than its header says, or not made for the other files.
     """
+
+    train: _IdxSplit
+    held_out: _IdxSplit
 
     def __init__(
         self,
@@ -140,7 +144,7 @@ class Mnist(Idx):
     """
 
     def __init__(self, root: str | None = None, size: Literal[16, 28, 32] = 28):
-        super().__init__(*_four_files("mnist", root), size=size)
+        super().__init__(*_four_files("mnist", root), size)
         self.classes = _ten_classes(self, tuple("0123456789"))
 
 
@@ -151,7 +155,7 @@ class FashionMnist(Idx):
     """
 
     def __init__(self, root: str | None = None, size: Literal[16, 28, 32] = 28):
-        super().__init__(*_four_files("fashion-mnist", root), size=size)
+        super().__init__(*_four_files("fashion-mnist", root), size)
         self.classes = _ten_classes(self, FASHION_CLASSES)
 
 
@@ -164,7 +168,7 @@ def fit_to(images: Tensor, size: int) -> Tensor:
     return F.avg_pool2d(padded, factor) if factor > 1 else padded
 
 
-def _four_files(name: str, root: str | None) -> list[str]:
+def _four_files(name: str, root: str | None) -> tuple[str, str, str, str]:
     """The paths of the four files of data set `name`. Raises `DataError` saying where they were looked for."""
     base = data_root(root)
     remedy = (
@@ -176,8 +180,9 @@ def _four_files(name: str, root: str | None) -> list[str]:
     folders = [base / name, base]
     for folder in folders:
         found = [_plain_or_gz(folder / file) for file in FOUR_FILES]
+        images, labels, test_images, test_labels = (str(path or "") for path in found)
         if all(found):
-            return [str(path) for path in found]
+            return images, labels, test_images, test_labels
         if any(found):
             missing = ", ".join(file for file, path in zip(FOUR_FILES, found, strict=True) if path is None)
             raise DataError(f"{shown(folder)}: {missing} is missing; {name} needs all four files; {remedy}")

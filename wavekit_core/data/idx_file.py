@@ -44,7 +44,7 @@ class IdxFile:
             if self._shape(header) != self.shape:
                 raise self._fault("changed while it was in use", "read it again")
             content = np.empty(prod(self.shape), np.uint8)
-            view = memoryview(content)
+            view = content.data
             while len(view) and (got := self._into(stream, view)):
                 view = view[got:]
             if len(view):

@@ -20,6 +20,7 @@ class Sampler(Component, nn.Module, ABC):
     kind: ClassVar[str] = "sampler"
 
     draws_from: ClassVar[type[Generator]]
+    conditional: bool = False  # whether it can ask for classes of its own accord
 
     def refuses(self, model: Generator) -> str | None:
         """Why this sampler cannot draw from `model` (reason; remedy), or None if it can. Called before training."""

@@ -17,14 +17,14 @@ def command(
 ) -> None:
     """Walk a recipe's pipeline without computing anything: spaces, parameters, cost of a step, memory."""
     use_data_root(data_root)
-    from rich.console import Console
     from rich.table import Table
 
+    from wavekit_cli.console import out
     from wavekit_core.check import check
     from wavekit_core.recipe.recipe import load
 
     findings = check(load(recipe, settings or ()))
-    console = Console(highlight=False, soft_wrap=True)
+    console = out()
     table = Table("after", "space", box=None, pad_edge=False)
     for name, space in findings.spaces:
         table.add_row(name, space)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from wavekit_cli.commands.run import DataRoot, use_data_root
+from wavekit_cli.console import out
 from wavekit_core.errors import DataError
 from wavekit_core.recipe.faults import RecipeFaults
 from wavekit_core.registry import installed
@@ -18,7 +18,7 @@ def command(data_root: DataRoot = None) -> None:
     for name in installed().names("dataset"):
         entry = installed().find("dataset", name)
         table.add_row(name, entry.distribution, _state(name))
-    Console(highlight=False, soft_wrap=True).print(table)
+    out().print(table)
 
 
 def _state(name: str) -> str:

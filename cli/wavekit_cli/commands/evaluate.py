@@ -20,9 +20,7 @@ def command(
 ) -> None:
     """Measure a run's checkpoint again, with the metrics of its recipe."""
     use_data_root(data_root)
-    from rich.console import Console
-
-    from wavekit_cli.console import watcher
+    from wavekit_cli.console import out, watcher
     from wavekit_cli.figures import figures_table
     from wavekit_core.evaluation import evaluate
     from wavekit_core.run import load_model, recipe_of
@@ -33,6 +31,6 @@ def command(
     folder = RunFolder(run)
     session, step = load_model(recipe_of(folder), folder, choose_device(device), at)
     rows = evaluate(session, watcher())
-    Console(highlight=False, soft_wrap=True).print(figures_table(rows))
+    out().print(figures_table(rows))
     if json_file:
         publish_file(json_file, json.dumps({"step": step, "figures": rows}, indent=1).encode() + b"\n")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from typer import Argument
 
+from wavekit_cli.console import out
 from wavekit_core import catalogue
 from wavekit_core.errors import RecipeError
 from wavekit_core.registry import Entry, installed, nearest
@@ -21,7 +22,7 @@ def command(name: Annotated[str, Argument(help="A component, `distribution:compo
     kinds = sorted(
         {kind for kind, entry_name in registry.entries if entry_name == short and kind not in ("hooks", "recipes")}
     )
-    console = Console(highlight=False, soft_wrap=True)
+    console = out()
     for kind in kinds:
         _show(console, registry.find(kind, name))
     if kinds:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
+from wavekit_cli.console import out
 from wavekit_core.registry import API, installed
 
 
@@ -22,7 +22,7 @@ def command() -> None:
         elif len(owners) > 1:
             remark = f"offered {len(owners)} times: write {entry.qualified}"
         table.add_row(entry.kind, entry.name, entry.distribution, entry.version, remark)
-    console = Console(highlight=False, soft_wrap=True)
+    console = out()
     console.print(table)
     for fault in registry.faults:
         console.print(f"broken: {fault}", markup=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rich.console import Console
 from rich.table import Table
 from typer import Argument
 
+from wavekit_cli.console import out
 from wavekit_core import catalogue
 from wavekit_core.registry import installed
 
@@ -22,4 +22,4 @@ def command(words: Annotated[str, Argument(help="What to look for (nothing: ever
         if words.lower() in text:
             state = "installed" if plugin.distribution in have else plugin.status
             table.add_row(plugin.distribution, state, plugin.summary, offers)
-    Console(highlight=False, soft_wrap=True).print(table)
+    out().print(table)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
+from wavekit_cli.console import out
 from wavekit_core.recipe.source import first_comment
 from wavekit_core.registry import installed
 
@@ -14,4 +14,4 @@ def command() -> None:
     table = Table("recipe", "what it shows", box=None, pad_edge=False)
     for name, path in sorted(installed().recipes().items()):
         table.add_row(name, first_comment(path))
-    Console(highlight=False, soft_wrap=True).print(table)
+    out().print(table)

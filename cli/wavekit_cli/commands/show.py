@@ -25,14 +25,13 @@ def command(
 
 
 def _show_run(path: Path) -> None:
-    from rich.console import Console
-
+    from wavekit_cli.console import out
     from wavekit_cli.figures import figures_table
     from wavekit_core.runs.folder import RunFolder, json_of
 
     folder = RunFolder(path)
     head, lock, steps = folder.head(), folder.lock(), folder.steps()
-    console = Console(highlight=False, soft_wrap=True)
+    console = out()
     state = "finished" if folder.finished else "not finished"
     console.print(f"{lock['name']}: {state}, step {steps[-1] if steps else 0} of {lock['steps']}", markup=False)
     if "evaluation.json" in head:

@@ -188,3 +188,14 @@ def test_defaults_are_built_by_name():
     assert isinstance(model.transform, Haar)
     assert [type(r) for r in model.regularizers] == [LaplaceKL, GaussianKL]
     assert [type(r) for r in VAE(GREY, width=4).regularizers] == [GaussianKL]
+
+
+@pytest.mark.parametrize("norm", ["ortho", "mean", "unit-range", "whiten"])
+@pytest.mark.parametrize("encoder", ["unet", "bottleneck"])
+def test_odd_sizes_and_norms(norm, encoder):
+    torch.manual_seed(0)
+    images = torch.rand(6, 3, 10, 13)
+    model = WaveletVAE(ImageSpace(3, 10, 13), Haar(levels=2, norm=norm), ELBO, encoder=encoder, width=8)
+    model.fit(lambda: iter([Batch(images)]))
+    assert torch.isfinite(step(model, Batch(images)).value)
+    assert model.reconstruct(images).shape == images.shape

@@ -56,15 +56,12 @@ def test_the_published_objective_is_wavelet_shrinkage(rule):
     assert best - 1e-6 <= reached <= 1.01 * best
 
 
-def test_oracle_refuses_what_is_not_orthonormal():
-    class Scaled(Haar):
-        def target(self, source):
-            import dataclasses
-
-            return dataclasses.replace(super().target(source), orthonormal=False)
-
+@pytest.mark.parametrize(
+    ("space", "norm"), [(SPACE, "mean"), (SPACE, "whiten"), (ImageSpace(1, 10, 16), "ortho")], ids=str
+)
+def test_oracle_refuses_what_is_not_orthonormal(space, norm):
     with pytest.raises(SpaceError, match="not orthonormal") as error:
-        OracleShrinkage(SPACE, Scaled(levels=2))
+        OracleShrinkage(space, Haar(levels=2, norm=norm))
     assert error.value.at == "transform"
 
 
@@ -86,7 +83,7 @@ def test_paper_objective_pushes_every_s_down(s):
 @pytest.mark.parametrize(("level", "expected"), [(0.0, None), (20.0, 0.3)])
 def test_the_evidence_bound_gives_s_an_equilibrium(level, expected):
     sigma, b = 0.3, 0.2
-    if expected is None:  # §2.3 fact 2, at mean 0
+    if expected is None:  # where the derivative of s²/2σ² + KL(N(0, s²) ‖ Laplace(0, b)) is 0
         a = math.sqrt(2 / math.pi) / b
         expected = sigma**2 / 2 * (math.sqrt(a**2 + 4 / sigma**2) - a)
     prior = partial(LaplaceKL, scale_init=b)

@@ -62,7 +62,7 @@ def negative_elbo(
     """(NLL + Σ penalties) / N, the mean over the batch; N = C·H·W.
 
     Sums over an image are divided by one and the same N, so that a regularizer's weight depends neither on resolution
-    nor on batch size (§2.4). `terms` are divided by N too: nats a number.
+    nor on batch size. `terms` are divided by N too: nats a number.
     """
     numbers = images[0].numel()
     nll = likelihood.nll(output, images)
@@ -102,7 +102,7 @@ def elbo_objective(
     """One objective `elbo` with up to three parameter groups: networks (`lr`, `weight_decay`), the `noise` scales, and the
     other scales (likelihood and priors), both at `noise_lr` without decay.
 
-    Scales have a rate of their own: at the networks' they would need 10⁴ steps to move (§2.3 fact 2).
+    Scales have a rate of their own: at the networks' they would need 10⁴ steps to move.
     """
     scales = [
         p

@@ -29,7 +29,7 @@ def level_weight(level: int, rule: LevelWeight) -> float:
 
 
 def laplace_kl(mean: Tensor, s: Tensor, b: Tensor) -> Tensor:
-    """KL(N(mean, s²) ‖ Laplace(0, b)) of every number, in nats; closed form (S0 says that there is none, §2.3 fact 3)."""
+    """KL(N(mean, s²) ‖ Laplace(0, b)) of every number, in nats; closed form (S0 says that there is none)."""
     ratio = mean / (s * math.sqrt(2))
     absolute = s * math.sqrt(2 / math.pi) * torch.exp(-ratio.square()) + mean * torch.erf(ratio)  # E|c|
     return -0.5 * math.log(2 * math.pi * math.e) - s.log() + torch.log(2 * b) + absolute / b

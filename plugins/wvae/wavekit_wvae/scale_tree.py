@@ -1,7 +1,7 @@
 """Detail coefficients as a scale mixture whose scale follows from the parent: (c | parent) ~ Laplace(0, b(|parent|)).
 
 Wavelet coefficients are heavy-tailed because large ones have large parents (kurtosis 33/28/23/18 on levels 1 to 4 of
-photographs); a binned regression from coarse to fine keeps that, and nothing else (§2.7).
+photographs); a binned regression from coarse to fine keeps that, and nothing else.
 """
 
 from __future__ import annotations

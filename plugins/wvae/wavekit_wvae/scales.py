@@ -22,7 +22,7 @@ def inverse_softplus(value: float) -> float:
 
 
 def positive(raw: Tensor, floor: float = FLOOR) -> Tensor:
-    """softplus(raw) + floor. Its slope is bounded, unlike exp's, so one bad batch cannot blow a scale up (§2.5)."""
+    """softplus(raw) + floor. Its slope is bounded, unlike exp's, so one bad batch cannot blow a scale up."""
     return F.softplus(raw) + floor
 
 

@@ -44,10 +44,15 @@ class OracleShrinkage(Generator):
     ):
         super().__init__()
         target = transform.target(space)
-        if not isinstance(target, PyramidSpace) or not target.orthonormal or target.norm != "ortho":
-            raise SpaceError(self, f"{target} is not orthonormal", "use haar with norm ortho", at="transform")
-        if target.numbers != space.numbers:
-            raise SpaceError(self, f"the transform pads {space}", "use sizes that 2^levels divides", at="transform")
+        exact = isinstance(target, PyramidSpace) and target.orthonormal and target.norm == "ortho"
+        if not exact or target.numbers != space.numbers:
+            raise SpaceError(
+                self,
+                f"{target} is not orthonormal",
+                "use haar with norm ortho, and sizes that 2^levels divides",
+                at="transform",
+            )
+        assert isinstance(target, PyramidSpace)
         self.space, self.transform, self.pyramid_space = space, transform, target
         self.weight, self.sigma, self.rule = weight, sigma, level_weight
 

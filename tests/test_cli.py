@@ -1,0 +1,95 @@
+"""The command line: light to start, complete in its exit codes, quiet where nobody listens."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from wavekit_cli.app import COMMANDS
+
+DENIED = ("torch", "numpy", "numba", "pydantic", "rich", "pluggy", "ruamel", "yaml", "wavekit_core", "click")
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from wavekit_cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in ended.stderr.split()}
+    assert not loaded & set(DENIED)
+    assert "Train, sample, measure and report" in ended.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(wavekit, name):
+    code, out, _ = wavekit(*name.split(), "--help")
+    assert code == 0
+    assert "Usage" in out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("nonsense",), ("run",), ("run", "x.yaml", "--nonsense"), ("check", "nowhere.yaml"), ("verify", "nowhere"), ("sample", "x")],
+)
+def test_wrong_usage_is_exit_2(wavekit, argv):
+    code, _, err = wavekit(*argv)
+    assert code == 2
+    assert err
+    assert "Traceback" not in err
+
+
+def test_version_and_lists(wavekit):
+    assert "wavekit-core 0.1.0" in wavekit("--version")[1]
+    assert "haar" in wavekit("plugins", "list")[1]
+    assert "wavekit-wmgm-sgm" in wavekit("plugins", "search", "score")[1]
+    assert "levels" in wavekit("plugins", "info", "haar")[1]
+    assert "quickstart" in wavekit("recipes", "list")[1]
+    assert "digits" in wavekit("data", "list")[1]
+    assert "10 classes" in wavekit("data", "info", "digits")[1]
+    assert "torch" in wavekit("doctor")[1]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(wavekit, shell):
+    assert "_WAVEKIT_COMPLETE" in wavekit("completion", shell)[1]
+
+
+def test_completion_knows_the_commands():
+    env = os.environ | {"_WAVEKIT_COMPLETE": "complete_bash", "COMP_WORDS": "wavekit pl", "COMP_CWORD": "1"}
+    code = "from wavekit_cli import entry; entry()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert ended.stdout.split() == ["plugins"]
+
+
+def test_shipped_recipes_are_listed_copied_and_checked(wavekit, tmp_path):
+    assert wavekit("recipes", "copy", "quickstart", tmp_path / "mine.yaml")[0] == 0
+    assert wavekit("recipes", "copy", "quickstart", tmp_path / "mine.yaml")[0] == 2
+    assert wavekit("check", tmp_path / "mine.yaml")[0] == 0
+
+
+def test_a_closed_pipe_is_quiet():
+    command = f"{sys.executable} -m wavekit_cli plugins list | head -1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr == ""
+
+
+def test_sigint_while_modules_are_imported_is_no_traceback():
+    child = subprocess.Popen([sys.executable, "-m", "wavekit_cli", "doctor"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        child.wait(0.4)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert child.returncode in (0, 130, -signal.SIGINT)
+
+
+def test_a_crash_is_a_short_message_and_a_file(wavekit, monkeypatch):
+    def explode() -> None:
+        raise AssertionError("deep inside")
+
+    monkeypatch.setattr("wavekit_cli.commands.recipes_list.command", explode)
+    code, _, err = wavekit("recipes", "list")
+    assert code == 1
+    assert "a fault of wavekit itself" in err
+    assert "wavekit-crash-" in err

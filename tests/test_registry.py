@@ -1,0 +1,121 @@
+"""Plugins of every kind of badness: one line each, and everything else works."""
+
+import pytest
+from wavekit_core.errors import PluginError
+from wavekit_core.kinds import Transform
+from wavekit_core.registry import UnknownComponent, installed
+
+GOOD = """
+    from wavekit_core.kinds import Transform
+
+    class Same(Transform):
+        def target(self, source):
+            return source
+
+        def forward(self, x):
+            return x
+
+        def inverse(self, y):
+            return y
+"""
+GROUP = "wavekit.v1.transform"
+RECIPE = "data: {use: digits, size: 8}\ntransform: {use: NAME}\ngenerator: {use: gmm}\ntrain: {steps: 0}\n"
+
+
+def test_a_good_plugin_is_listed_without_import_and_loaded_by_name(plugins):
+    plugins("wk-same", "raise SystemExit('imported')", {GROUP: {"same": "wk_same:Same"}})
+    assert "same" in installed().names("transform")
+
+
+def test_loading_registers_the_module_for_hooks(plugins):
+    plugins("wk-same", GOOD, {GROUP: {"same": "wk_same:Same"}})
+    entry = installed().find("transform", "same")
+    assert issubclass(installed().load(entry), Transform)
+    assert installed().manager.has_plugin("wk-same:wk_same")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
+        ("raise SystemExit(3)", "SystemExit"),
+        ("import nothing_of_that_name", "ModuleNotFoundError"),
+        ("x = (", "SyntaxError"),
+        ("", "has no attribute"),
+        ("class Same: pass", "must be a subclass"),
+        ("Same = 3", "must be a subclass"),
+        (GOOD.replace("def target", "def __init__(self, *args): pass\n\n        def target"), "no \\*args"),
+        (GOOD.replace("def target", "def __init__(self, size): pass\n\n        def target"), "no annotation"),
+        (GOOD.replace("def target", "def __init__(self, size: Nowhere): pass\n\n        def target"), "Nowhere"),
+    ],
+)
+def test_a_broken_plugin_is_a_sentence_when_used_and_harms_nobody(plugins, recipe, wavekit, source, words):
+    plugins("wk-same", source, {GROUP: {"same": "wk_same:Same"}})
+    with pytest.raises(PluginError, match=words):
+        installed().load(installed().find("transform", "same"))
+    code, out, _ = wavekit("plugins", "list")
+    assert code == 0
+    assert "same" in out
+    code, _, err = wavekit("check", recipe(RECIPE.replace("NAME", "same")))
+    assert code == 3
+    assert "wk-same 1.0" in err
+    assert "Traceback" not in err
+    assert wavekit("check", recipe(RECIPE.replace("NAME", "haar")))[0] == 0
+
+
+def test_another_api_version_is_refused_with_a_sentence(plugins, recipe, wavekit):
+    plugins("wk-same", GOOD, {"wavekit.v2.transform": {"same": "wk_same:Same"}})
+    assert "made for API version 2, this is 1" in wavekit("plugins", "list")[1]
+    code, _, err = wavekit("check", recipe(RECIPE.replace("NAME", "same")))
+    assert code == 3
+    assert "is made for API version 2" in err
+
+
+def test_two_owners_are_an_error_only_when_used(plugins, recipe, wavekit):
+    plugins("wk-one", GOOD, {GROUP: {"same": "wk_one:Same"}})
+    plugins("wk-two", GOOD, {GROUP: {"same": "wk_two:Same"}})
+    code, _, err = wavekit("check", recipe(RECIPE.replace("NAME", "same")))
+    assert code == 3
+    assert "'wk-one:same' or 'wk-two:same'" in err
+    assert wavekit("check", recipe(RECIPE.replace("NAME", "wk-two:same")))[0] == 0
+
+
+def test_built_in_names_cannot_be_stolen(plugins):
+    plugins("wk-thief", "raise SystemExit", {"wavekit.v1.dataset": {"digits": "wk_thief:Digits"}})
+    assert installed().find("dataset", "digits").distribution == "wavekit-core"
+
+
+def test_a_malformed_entry_points_file_costs_a_line(plugins, wavekit):
+    info = plugins("wk-same", GOOD, {GROUP: {"same": "wk_same:Same"}})
+    (info / "entry_points.txt").write_text("[wavekit.v1.transform\nsame")
+    installed.cache_clear()
+    code, out, _ = wavekit("plugins", "list")
+    assert code == 0
+    assert "haar" in out
+
+
+def test_illegal_names_are_said(plugins):
+    plugins("wk-same", GOOD, {GROUP: {"sаme": "wk_same:Same"}})  # a Cyrillic letter
+    assert any("no legal component name" in fault for fault in installed().faults)
+
+
+def test_the_three_messages_for_an_unknown_name():
+    with pytest.raises(UnknownComponent, match="did you mean 'haar'"):
+        installed().find("transform", "harr")
+    with pytest.raises(PluginError, match="planned"):
+        installed().find("generator", "wmgm-sgm")
+
+
+def test_known_but_not_installed_names_the_pip_command(monkeypatch):
+    registry = installed()
+    monkeypatch.delitem(registry.entries, ("transform", "haar"))
+    with pytest.raises(PluginError, match="pip install wavekit-haar"):
+        registry.find("transform", "haar")
+
+
+def test_a_failing_constructor_names_the_plugin(plugins, recipe, wavekit):
+    source = GOOD.replace("def target", "def __init__(self): 1 / 0\n\n        def target")
+    plugins("wk-same", source, {GROUP: {"same": "wk_same:Same"}})
+    code, _, err = wavekit("check", recipe(RECIPE.replace("NAME", "same")))
+    assert code == 3
+    assert "wk-same 1.0 failed while it was built: ZeroDivisionError" in err

@@ -176,6 +176,9 @@ def test_the_root_is_the_parameter_or_the_environment(folder, monkeypatch):
     monkeypatch.setenv("WAVEKIT_DATA_ROOT", str(folder.parent))
     assert len(Mnist().train) == 20
     assert len(Mnist(root=str(folder)).train) == 20
+    monkeypatch.setenv("WAVEKIT_DATA_ROOT", str(folder))
+    with pytest.raises(DataError, match=r"looked in .*fashion-mnist;"):
+        FashionMnist()  # MNIST's files have the same names
     with pytest.raises(DataError, match=r"looked in .*fashion-mnist.*train-images-idx3-ubyte.*WAVEKIT_DATA_ROOT"):
         FashionMnist(root=str(folder / "elsewhere"))
     monkeypatch.delenv("WAVEKIT_DATA_ROOT")

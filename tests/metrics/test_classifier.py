@@ -94,9 +94,7 @@ def colours(count, side):
     images = rng.integers(0, 100, (count, 3, side, side)).astype(np.uint8)
     images[np.arange(count), 2 * labels] += 120
     split = ArraySplit(images, labels, lambda pixels: pixels * 2 - 1)
-    return SimpleNamespace(
-        classes=("red", "blue"), train=split, held_out=split, space=ImageSpace(3, side, side, -1, 1)
-    )
+    return SimpleNamespace(classes=("red", "blue"), train=split, held_out=split, space=ImageSpace(3, side, side, -1, 1))
 
 
 @pytest.mark.parametrize("side", [4, 40])

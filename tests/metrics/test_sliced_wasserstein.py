@@ -120,6 +120,15 @@ def test_a_whitening_transform_is_fitted(digits):
     assert 0 < figures["swd"].floor < 1
 
 
+def test_the_default_transform_is_two_levels_of_haar(digits):
+    assert list(measured(SlicedWasserstein(projections=10), digits, fresh(digits, 20))) == [
+        "swd",
+        "swd/cA2",
+        "swd/d2",
+        "swd/d1",
+    ]
+
+
 def test_without_samples_there_is_no_figure(metric, digits):
     assert list(metric.measure(evidence(digits, None))) == []
     assert list(metric.measure(evidence(digits, fresh(digits)[:0]))) == []

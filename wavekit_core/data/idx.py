@@ -177,7 +177,7 @@ def _four_files(name: str, root: str | None) -> tuple[str, str, str, str]:
     )
     if base is None:
         raise DataError(f"{name}: no folder to look in; neither root nor WAVEKIT_DATA_ROOT is set; {remedy}")
-    folders = [base / name, base]
+    folders = [base / name, base] if root else [base / name]  # a root for all sets is not the folder of one
     for folder in folders:
         found = [_plain_or_gz(folder / file) for file in FOUR_FILES]
         images, labels, test_images, test_labels = (str(path or "") for path in found)

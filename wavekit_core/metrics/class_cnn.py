@@ -53,8 +53,9 @@ class Judge:
     """A `ClassCnn` trained on training images of `dataset` in batches of 64 with small distortions: 300 steps, or 800 on
     10,000 images drawn from the data set if it has 5,000 or more.
 
-    A function of data set and seed, at a given number of threads; torch's global generator is left as it was. Images whose
-    longer side is above 32 pixels are averaged down to it first. HELD
+    A function of data set and seed, at a given number of threads; torch's global generators are left as they were. Images
+    whose longer side is above 32 pixels are averaged down to it first. Right on held-out images: digits of 8, 16 and 32
+    pixels .990 to 1 over seeds, MNIST .988 (16 pixels) and .990 (32), Fashion-MNIST .863 and .875.
     """
 
     def __init__(self, dataset: Dataset, seed: int):
@@ -62,7 +63,7 @@ class Judge:
         with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
             chosen = subset(len(dataset.train), TRAINED_ON, seed)
             self.training_images, labels = self.prepared(dataset.train, chosen)
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
             side = max(self.training_images.shape[-2:])
             self._net = ClassCnn(dataset.space.channels, side, len(dataset.classes))
             _train(self._net, self.training_images, labels, seed)

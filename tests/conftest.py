@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from wavekit_core import registry
 
 torch.set_num_threads(1)
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-def install(folder: Path, distribution: str, source: str, points: dict[str, dict[str, str]], version: str = "1.0") -> Path:
+def install(
+    folder: Path, distribution: str, source: str, points: dict[str, dict[str, str]], version: str = "1.0"
+) -> Path:
     """Lay a distribution down in `folder` as pip would: one module and its metadata."""
     module = distribution.replace("-", "_")
     (folder / f"{module}.py").write_text(textwrap.dedent(source))
@@ -24,7 +27,8 @@ def install(folder: Path, distribution: str, source: str, points: dict[str, dict
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
     text = "".join(
-        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items()) for group, entries in points.items()
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+        for group, entries in points.items()
     )
     (info / "entry_points.txt").write_text(text)
     return info

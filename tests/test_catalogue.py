@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_every_plugin_folder_is_in_the_catalogue_and_back():
-    assert {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir()} == {p.name for p in catalogue.plugins()}
+    assert {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir()} == {
+        p.name for p in catalogue.plugins()
+    }
 
 
 def test_the_catalogue_lists_what_each_plugin_registers():

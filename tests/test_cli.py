@@ -28,7 +28,14 @@ def test_every_command_has_help(wavekit, name):
 
 @pytest.mark.parametrize(
     "argv",
-    [("nonsense",), ("run",), ("run", "x.yaml", "--nonsense"), ("check", "nowhere.yaml"), ("verify", "nowhere"), ("sample", "x")],
+    [
+        ("nonsense",),
+        ("run",),
+        ("run", "x.yaml", "--nonsense"),
+        ("check", "nowhere.yaml"),
+        ("verify", "nowhere"),
+        ("sample", "x"),
+    ],
 )
 def test_wrong_usage_is_exit_2(wavekit, argv):
     code, _, err = wavekit(*argv)
@@ -74,7 +81,9 @@ def test_a_closed_pipe_is_quiet():
 
 
 def test_sigint_while_modules_are_imported_is_no_traceback():
-    child = subprocess.Popen([sys.executable, "-m", "wavekit_cli", "doctor"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "wavekit_cli", "doctor"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         child.wait(0.4)
     except subprocess.TimeoutExpired:

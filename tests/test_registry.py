@@ -1,6 +1,7 @@
 """Plugins of every kind of badness: one line each, and everything else works."""
 
 import pytest
+
 from wavekit_core.errors import PluginError
 from wavekit_core.kinds import Transform
 from wavekit_core.registry import UnknownComponent, installed

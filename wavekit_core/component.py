@@ -152,7 +152,7 @@ def _checked(init: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: Component, *args: Any, **kwargs: Any) -> None:
         if inspect.unwrap(type(self).__init__) is not init:  # called by a subclass, which was checked already
             return init(self, *args, **kwargs)
-        signature = signature_of(type(self))
+        signature = signature_of(type(self))  # type: ignore[arg-type]
         given = inspect.signature(init).bind(self, *args, **kwargs).arguments
         given.pop(next(iter(given)))
         checked = dict(given)

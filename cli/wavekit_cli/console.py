@@ -17,7 +17,7 @@ EVERY = 5.0  # seconds between plain lines
 
 def out() -> Console:
     """The standard output: as wide as the terminal, and wide enough for any table elsewhere."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     if not console.is_terminal:
         console.width = 240
     return console
@@ -25,7 +25,7 @@ def out() -> Console:
 
 def watcher() -> Watcher:
     """A live watcher on a terminal, a plain one elsewhere. Both write to the standard error."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     return Live(console) if console.is_terminal else Plain()
 
 
@@ -43,7 +43,7 @@ class Live(Watcher):
             TaskProgressColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", style="dim"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
         )
         started = time.perf_counter()
         with Progress(*columns, console=self.console, transient=True) as progress:
@@ -57,10 +57,10 @@ class Live(Watcher):
         self.console.print(f"{name}: {_took(started)}", style="dim")
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(text)
 
     def warn(self, text: str) -> None:
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {text}", style="yellow")
 
 
 class Plain(Watcher):

@@ -1,6 +1,7 @@
 """Every fault of a recipe at once, with its place, what was found and what to do."""
 
 import pytest
+
 from wavekit_core.recipe.faults import RecipeFaults
 from wavekit_core.recipe.recipe import load
 
@@ -45,7 +46,10 @@ def test_six_mistakes_are_six_faults_each_with_its_line(wavekit, recipe):
         ("data: digits\ngenerator: {use: gmm}", ["write {use: digits}"]),
         ("data: {use: digits}\ngenerator: {use: gmm}\ngenerator: {use: vae}", ["written twice", "line 2"]),
         ("data: {use: haar}\ngenerator: {use: gmm}", ["'haar' is a transform", "dataset is wanted"]),
-        ("data: {use: digits}\ngenerator: {use: gmm}\ntrain: {stepz: 1}", ["train has no parameter 'stepz'", "'steps'"]),
+        (
+            "data: {use: digits}\ngenerator: {use: gmm}\ntrain: {stepz: 1}",
+            ["train has no parameter 'stepz'", "'steps'"],
+        ),
         ("data: {use: digits}\ngenerator: {use: gmm}\ntrain: {steps: true}", ["train.steps", "True", "integer"]),
         ("data: {use: digits}\ngenerator: {use: gmm}\ntrain: {batch_size: 6, shards: 4}", ["4 shards do not divide"]),
         ("- 1\n- 2", ["a recipe is a mapping"]),
@@ -71,7 +75,9 @@ def test_settings_are_named_in_their_faults(wavekit, recipe):
 
 
 def test_extends_merges_and_replaces_components_whole(recipe):
-    recipe("data: {use: digits, size: 8}\ngenerator: {use: gmm, components: 3}\ntrain: {steps: 5, ema: 0.5}\n", "base.yaml")
+    recipe(
+        "data: {use: digits, size: 8}\ngenerator: {use: gmm, components: 3}\ntrain: {steps: 5, ema: 0.5}\n", "base.yaml"
+    )
     over = load(recipe("extends: base.yaml\ntrain: {steps: 7}\ngenerator: {use: vae}\n", "over.yaml")).plain()
     assert over["data"]["size"] == 8
     assert (over["train"]["steps"], over["train"]["ema"]) == (7, 0.5)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch.nn.functional as F
@@ -64,7 +64,7 @@ class _IdxSplit:
     def __len__(self) -> int:
         return self._count
 
-    def batch(self, indices: Sequence[int]) -> Batch:
+    def batch(self, indices: Sequence[int] | NDArray[np.int64], /) -> Batch:
         return self._split.batch(indices)
 
     @cached_property
@@ -123,6 +123,10 @@ class Idx(Dataset):
         self.space = ImageSpace(1, size or height, size or width)
         top = max((split.top_label for split in (self.train, self.held_out) if split.top_label is not None), default=-1)
         self.classes = tuple(str(label) for label in range(top + 1))
+
+    @classmethod
+    def declares(cls, size: int | None = None, **values: Any) -> ImageSpace | None:
+        return ImageSpace(1, size, size) if size else None
 
     def digest(self) -> str:
         return self._digest

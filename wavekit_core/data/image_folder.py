@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -55,6 +55,10 @@ class ImageFolder(Dataset):
         self.train = _FolderSplit(self._files, np.flatnonzero(~is_held_out), labels)
         self.held_out = _FolderSplit(self._files, np.flatnonzero(is_held_out), labels)
 
+    @classmethod
+    def declares(cls, size: int, channels: int, **values: Any) -> ImageSpace:  # type: ignore[override]
+        return ImageSpace(channels, size, size)
+
     def digest(self) -> str:
         """Over the parameters and each file's name and bytes; read once."""
         return self._digest
@@ -101,7 +105,7 @@ class _FolderSplit:
     def __len__(self) -> int:
         return len(self._members)
 
-    def batch(self, indices: Sequence[int]) -> Batch:
+    def batch(self, indices: Sequence[int] | NDArray[np.int64], /) -> Batch:
         wanted = checked_indices(indices, len(self))
         shape = self._files.space.shape
         pixels = np.empty((len(wanted), *shape), np.uint8)

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from wavekit_core.data.order import indices
 from wavekit_core.engine.averaging import Averaged
+from wavekit_core.engine.order import indices
 from wavekit_core.engine.shards import cut, seed, seed_from
 from wavekit_core.engine.step import Step
 from wavekit_core.errors import DivergedError

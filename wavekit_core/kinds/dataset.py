@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wavekit_core.component import Component
@@ -26,7 +28,7 @@ class Split(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: Sequence[int]) -> Batch:
+    def batch(self, indices: Sequence[int] | NDArray[np.int64], /) -> Batch:
         """The images (B, C, H, W), float32 in the data set's range, and labels at `indices`. Raises `DataError` with the
         file's name."""
         ...

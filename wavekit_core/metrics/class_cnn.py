@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wavekit_core.data.order import indices
+from wavekit_core.engine.order import indices
 from wavekit_core.kinds.dataset import Dataset, Split
 from wavekit_core.metrics.real_images import batches, subset
 

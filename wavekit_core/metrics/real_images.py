@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from wavekit_core.data.order import permutation
+from wavekit_core.engine.order import permutation
 from wavekit_core.kinds.dataset import Batch, Split
 
 CHUNK = 256

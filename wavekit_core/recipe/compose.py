@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def compose(path: Path, settings: Sequence[str] = ()) -> Value:
 
 def locate(path: Path) -> Path:
     """The file of a recipe: the path itself, or a shipped recipe of that name."""
-    if path.suffix in (".yaml", ".yml") or path.exists() or len(path.parts) != 1:
+    if path.suffix in (".yaml", ".yml") or len(path.parts) != 1 or os.path.exists(path):
         return path
     shipped = installed().recipes()
     if path.name in shipped:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from wavekit_core.component import Child, Component, Node, Slot, signature_of
-from wavekit_core.errors import PluginError, SpaceError, WavekitError
+from wavekit_core.errors import PluginError, RecipeError, SpaceError, WavekitError
 from wavekit_core.kinds import KINDS
 from wavekit_core.recipe.faults import Fault, Mark, RecipeFaults
 from wavekit_core.recipe.source import Value
@@ -232,6 +232,10 @@ def build(checked: Checked, space: Space | None = None) -> Any:
         instance = checked.owner(**arguments)
     except SpaceError as error:
         raise located(error, checked) from None
+    except RecipeFaults:
+        raise
+    except RecipeError as error:
+        raise RecipeFaults([Fault(_use_mark(checked.value), str(error))]) from None
     except WavekitError:
         raise
     except (ValidationError, ValueError) as error:

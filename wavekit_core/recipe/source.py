@@ -45,7 +45,7 @@ class Value:
             if (isinstance(here.data, dict) and part in here.data) or (
                 isinstance(here.data, list) and isinstance(part, int) and part < len(here.data)
             ):
-                here = here.data[part]
+                here = here.data[part]  # type: ignore[index]
             else:
                 break
         return here

@@ -13,18 +13,19 @@ from wavekit_core.report.sections import Section, View, picture, plot, table
 
 def samples(view: View) -> Section | None:
     """The newest grid large, earlier ones small: the way through training."""
-    steps = [s for s in view.folder.sample_steps() if "grid.png" in view.folder.sample_files(s)]
+    steps = [s for s in view.folder.sample_steps() if s <= view.step and "grid.png" in view.folder.sample_files(s)]
     if not steps:
         return None
-    newest, earlier = steps[-1], steps[:-1]
-    body = picture(
-        view.folder.sample_files(newest)["grid.png"], f"Samples at step {newest}; a column a class if there are classes"
-    )
-    small = "".join(
-        f'<div style="display:inline-block;width:31%;margin-right:1.5%">{picture(view.folder.sample_files(s)["grid.png"], f"step {s}")}</div>'
-        for s in _spread(earlier, 6)
-    )
-    return Section("Samples", body + (f"<p class=dim>On the way:</p>{small}" if small else ""))
+    columns = ", a column a class" if view.session.dataset.classes and view.session.pipeline.conditional else ""
+    body = _grid(view, steps[-1], f"Samples at step {steps[-1]}{columns}")
+    earlier = [_grid(view, step, f"step {step}") for step in _spread(steps[:-1], 6)]
+    if earlier:
+        body += f"<p class=dim>On the way:</p><div class=row>{''.join(earlier)}</div>"
+    return Section("Samples", body)
+
+
+def _grid(view: View, step: int, caption: str) -> str:
+    return picture(view.folder.sample_files(step)["grid.png"], caption)
 
 
 def _spread(steps: list[int], most: int) -> list[int]:

@@ -34,5 +34,5 @@ def command(
     if findings.flops is not None and findings.parameters:
         console.print(f"a step: {findings.flops / 1e9:.3g} GFLOP, about {findings.memory / 1e6:.0f} MB")
     for remark in findings.remarks:
-        console.print(f"note: {remark}", markup=False)
+        console.print(f"note: {remark}")
     console.print("the recipe fits")

@@ -33,7 +33,7 @@ def command(name: Annotated[str, Argument(help="A component, `distribution:compo
                 f"{plugin.distribution}: {plugin.summary} ({plugin.status}); documentation: {plugin.documentation}"
             )
             for component in plugin.components:
-                console.print(f"  {component.kind} {component.name}: {component.summary}", markup=False)
+                console.print(f"  {component.kind} {component.name}: {component.summary}")
             return
     near = nearest(name, [entry.name for entry in registry.all()])
     raise RecipeError(
@@ -45,8 +45,8 @@ def _show(console: Console, entry: Entry) -> None:
     from wavekit_core.component import signature_of
 
     owner = installed().load(entry)
-    console.print(f"{entry.kind} {entry.name}: {entry.distribution} {entry.version}, {entry.value}", markup=False)
-    console.print(inspect.getdoc(owner) or "", markup=False)
+    console.print(f"{entry.kind} {entry.name}: {entry.distribution} {entry.version}, {entry.value}")
+    console.print(inspect.getdoc(owner) or "")
     signature = signature_of(owner)
     table = Table("parameter", "takes", "default", box=None, pad_edge=False)
     for key, child in signature.children.items():

@@ -25,4 +25,4 @@ def command() -> None:
     console = out()
     console.print(table)
     for fault in registry.faults:
-        console.print(f"broken: {fault}", markup=False)
+        console.print(f"broken: {fault}")

@@ -33,8 +33,8 @@ def _show_run(path: Path) -> None:
     head, lock, steps = folder.head(), folder.lock(), folder.steps()
     console = out()
     state = "finished" if folder.finished else "not finished"
-    console.print(f"{lock['name']}: {state}, step {steps[-1] if steps else 0} of {lock['steps']}", markup=False)
+    console.print(f"{lock['name']}: {state}, step {steps[-1] if steps else 0} of {lock['steps']}")
     if "evaluation.json" in head:
         console.print(figures_table(json_of(head["evaluation.json"], path / "evaluation.json")["figures"]))
     if "report.html" in head:
-        console.print(f"report: {path / 'report.html'}", markup=False)
+        console.print(f"report: {path / 'report.html'}")

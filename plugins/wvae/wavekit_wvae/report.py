@@ -39,7 +39,9 @@ def _bands(model: WaveletVAE, original: Pyramid, given: Pyramid) -> str:
     rows = []
     pairs = zip(original.bands().items(), given.bands().values(), strict=True)
     for name, energy, error in [(name, _mean_square(a), _mean_square(a - b)) for (name, a), b in pairs]:
-        rows.append((name, f"{energy:.3g}", f"{error:.3g}", f"{100 * error / max(energy, 1e-30):.1f} %", f"{scales[name]:.3g}"))
+        rows.append(
+            (name, f"{energy:.3g}", f"{error:.3g}", f"{100 * error / max(energy, 1e-30):.1f} %", f"{scales[name]:.3g}")
+        )
     head = ("band", "energy", "error", "error / energy", "noise scale s")
     note = (
         "<p class=dim>Mean squared coefficient of held-out images, of the reconstruction's difference to it, and the learned "

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavekit_core.data.order import indices
+from wavekit_core.engine.order import indices
 
 lengths = st.integers(1, 40)
 batches = st.integers(1, 90)

@@ -12,7 +12,7 @@ from torch import Tensor
 from wavekit_core.kinds.dataset import Batch
 
 
-def checked_indices(indices: Sequence[int], length: int) -> NDArray[np.int64]:
+def checked_indices(indices: Sequence[int] | NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """`indices` as an array (B,). Raises `IndexError` for one outside 0 … length - 1; a negative one is a fault."""
     wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
     if wanted.size and not (wanted.min() >= 0 and wanted.max() < length):

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from wavekit_core.engine.shards import seed, seeded
-from wavekit_core.errors import DataError, ResourceError
+from wavekit_core.errors import DataError, RecipeError, ResourceError
 from wavekit_core.kinds import Batch, Dataset, Metric
 from wavekit_core.pipeline import Pipeline
-from wavekit_core.recipe.nodes import build, slot
+from wavekit_core.recipe.nodes import Checked, build
 from wavekit_core.recipe.recipe import Recipe
+from wavekit_core.registry import installed
 from wavekit_core.spaces import Space
 
 
@@ -34,20 +35,23 @@ def choose_device(name: str) -> torch.device:
 
 
 def build_pipeline(recipe: Recipe, space: Space) -> Pipeline:
-    """The recipe's pipeline for images of `space`, on torch's current default device."""
-    sampler = recipe.part("sampler")
-    return Pipeline(
-        space,
-        generator=slot(recipe.part("generator")),
-        transform=[build(node) for node in recipe.part("transform")],
-        sampler=sampler and build(sampler),
-    )
+    """The recipe's pipeline for images of `space`, on torch's current default device. Raises RecipeFaults where it does not
+    fit, at the line of the component that says so."""
+    parts = {name: recipe.part(name) for name in ("transform", "generator", "sampler")}
+    pipeline: Pipeline = build(Checked(Pipeline, recipe.checked.value, children=parts), space)
+    return pipeline
 
 
 def build_control(recipe: Recipe, space: Space) -> Pipeline | None:
     """The recipe's control, a generator without training, or None."""
-    node = recipe.part("control")
-    return node and Pipeline(space, generator=slot(node))
+    if recipe.part("control") is None:
+        return None
+    control: Pipeline = build(
+        Checked(Pipeline, recipe.checked.value, children={"generator": recipe.part("control")}), space
+    )
+    if control.objectives():
+        raise RecipeError("the control has objectives to train; a control is only fitted: name one such as gmm")
+    return control
 
 
 class Session:
@@ -65,6 +69,7 @@ class Session:
         with torch.device("cpu"):  # the same weights on every device
             self.pipeline = build_pipeline(recipe, self.dataset.space)
         self.pipeline.to(device)
+        self.hook_faults = installed().load_hooks()
         self.metrics: list[Metric] = [build(node) for node in recipe.part("evaluate")]
 
     def control(self) -> Pipeline | None:

@@ -7,7 +7,6 @@ from collections import defaultdict
 
 from matplotlib.figure import Figure as Plot
 
-from wavekit_core.recipe import resolved
 from wavekit_core.report.sections import Section, View, picture, plot, table
 
 
@@ -100,13 +99,13 @@ def spaces(view: View) -> Section:
     rows += [(type(t).__name__, space) for t, space in zip(pipeline.transforms, pipeline.spaces[1:], strict=True)]
     if latent := getattr(pipeline.generator, "latent", None):
         rows.append((f"{type(pipeline.generator).__name__}, latent", latent))
-    count = sum(p.numel() for p in pipeline.parameters())
-    return Section("Spaces", table(["after", "space"], rows) + f"<p>{count:,} parameters.</p>")
+    count = sum(p.numel() for p in pipeline.parameters() if p.requires_grad)
+    return Section("Spaces", table(["after", "space"], rows) + f"<p>{count:,} trained parameters.</p>")
 
 
 def recipe(view: View) -> Section:
     """The recipe with every default, and where each value came from."""
-    return Section("Recipe", f"<pre>{html.escape(resolved.text(view.session.recipe))}</pre>")
+    return Section("Recipe", f"<pre>{html.escape(view.folder.head()['resolved.yaml'].decode())}</pre>")
 
 
 def environment(view: View) -> Section:

@@ -24,6 +24,7 @@ def command(
     from wavekit_cli.figures import figures_table
     from wavekit_core.evaluation import evaluate
     from wavekit_core.run import load_model, recipe_of
+    from wavekit_core.runs.facts import machine
     from wavekit_core.runs.folder import RunFolder
     from wavekit_core.runs.publish import publish_file
     from wavekit_core.session import choose_device
@@ -33,4 +34,13 @@ def command(
     rows = evaluate(session, watcher())
     out().print(figures_table(rows))
     if json_file:
-        publish_file(json_file, json.dumps({"step": step, "figures": rows}, indent=1).encode() + b"\n")
+        lock = folder.lock()
+        result = {
+            "command": f"wavekit run {lock['name']}; wavekit evaluate {run}",
+            "step": step,
+            "seed": lock["seed"],
+            "commit": lock["git"],
+            "machine": machine(),
+            "figures": rows,
+        }
+        publish_file(json_file, json.dumps(result, indent=1).encode() + b"\n")

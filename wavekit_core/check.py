@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 
 import torch
@@ -44,7 +45,8 @@ def check(recipe: Recipe) -> Findings:
     weights = sum(t.numel() * t.element_size() for t in pipeline.state_dict().values())
     _refuse_if_larger(weights * 5, "weights, gradients, averages and optimizer")
     flops, saved = _trace(step, recipe, space, classes, remarks)
-    memory = weights * 5 + saved
+    batches = 2 * 4 * recipe.train.batch_size * space.numbers  # this one, and the next one that is being fetched
+    memory = weights * 5 + saved + batches * bool(step.objectives)
     if not pipeline.samples:
         remarks.append("this pipeline does not sample: give it a `sampler`, or take it as a baseline of reconstruction")
     if not pipeline.objectives():
@@ -84,10 +86,13 @@ def _walk(recipe: Recipe, pipeline: Pipeline) -> list[tuple[str, str]]:
 def _trace(step: Step, recipe: Recipe, space: ImageSpace, classes: int, remarks: list[str]) -> tuple[int | None, int]:
     """FLOPs of a step and bytes of saved activations, by running it on the meta device."""
     count = recipe.train.batch_size // recipe.train.shards
+    weights = {t.untyped_storage()._cdata for t in step.state_dict().values()}
     saved: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        saved[id(tensor.untyped_storage())] = tensor.numel() * tensor.element_size()
+        storage = tensor.untyped_storage()  # views share it; a later, smaller view must not stand for the whole
+        if storage._cdata not in weights:
+            saved[storage._cdata] = storage.nbytes()
         return tensor
 
     flops, largest = 0, 0
@@ -120,7 +125,7 @@ def _refuse_if_larger(needed: int, what: str, recipe: Recipe | None = None) -> N
 
 
 def _memory() -> int:
-    with open("/proc/meminfo") as file:
+    with contextlib.suppress(OSError), open("/proc/meminfo") as file:  # Linux alone has it
         for line in file:
             if line.startswith("MemAvailable"):
                 return int(line.split()[1]) * 1024

@@ -17,11 +17,12 @@ import functools
 import inspect
 import types
 import typing
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 
 from wavekit_core.spaces import Space
 
@@ -130,8 +131,10 @@ def signature_of(owner: type) -> Signature:
     children: dict[str, Child] = {}
     fields: dict[str, Any] = {}
     for index, (name, parameter) in enumerate(list(inspect.signature(init).parameters.items())[1:]):
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise TypeError(f"{owner.__qualname__}: a component takes no *{name}: every parameter has a name")
+        if name == "use" or name.startswith("_"):
+            raise TypeError(f"{owner.__qualname__}: a parameter cannot be called {name!r}: no recipe could set it")
         if name not in hints:
             raise TypeError(f"{owner.__qualname__}: parameter {name!r} has no annotation")
         annotation = hints[name]
@@ -141,8 +144,24 @@ def signature_of(owner: type) -> Signature:
             children[name] = child
         else:
             default = ... if parameter.default is parameter.empty else parameter.default
-            fields[name] = (annotation, default)
-    return Signature(owner, port, children, create_model(owner.__qualname__, __config__=STRICT, **fields))
+            fields[name] = (
+                Annotated[annotation, BeforeValidator(_as_tuple)] if _has_tuple(annotation) else annotation,
+                default,
+            )
+    with warnings.catch_warnings(action="ignore"):  # a parameter may be called `copy`, as a method of pydantic's is
+        model = create_model(owner.__qualname__, __config__=STRICT, **fields)
+    return Signature(owner, port, children, model)
+
+
+def _has_tuple(annotation: Any) -> bool:
+    if _is_union(annotation) or get_origin(annotation) is Annotated:
+        return any(_has_tuple(part) for part in get_args(annotation))
+    return (get_origin(annotation) or annotation) is tuple
+
+
+def _as_tuple(value: Any) -> Any:
+    """YAML has lists only."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _checked(init: Callable[..., None]) -> Callable[..., None]:
@@ -155,6 +174,9 @@ def _checked(init: Callable[..., None]) -> Callable[..., None]:
         signature = signature_of(type(self))  # type: ignore[arg-type]
         given = inspect.signature(init).bind(self, *args, **kwargs).arguments
         given.pop(next(iter(given)))
+        if signature.port and not isinstance(given[signature.port[0]], signature.port[1]):
+            wanted = " or ".join(kind.__name__ for kind in signature.port[1])
+            raise TypeError(f"{type(self).__name__} works on {wanted}; it is given {given[signature.port[0]]!r:.80}")
         checked = dict(given)
         values = {k: v for k, v in given.items() if k in signature.values.model_fields}
         model = signature.values.model_validate(values)
@@ -170,7 +192,7 @@ def _checked_child(owner: type, name: str, child: Child, value: Any) -> Any:
     if child.many:
         if isinstance(value, (Node, Component)) or callable(value):
             value = [value]
-        return [_checked_one(owner, name, child, one) for one in value]
+        return [_checked_one(owner, name, child, one) for one in value or ()]
     if value is None and child.optional:
         return None
     return _checked_one(owner, name, child, value)

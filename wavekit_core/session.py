@@ -78,6 +78,7 @@ class Session:
             control = build_control(self.recipe, self.dataset.space)
             if control is not None:
                 control.to(self.device).fit(self.batches)
+                control.fit_sampler(self.batches)
         return control
 
     def fit_sampler(self, step: int) -> None:

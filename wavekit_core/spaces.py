@@ -50,7 +50,7 @@ class ImageSpace(Space):
 
     def unflatten(self, vectors: Tensor) -> Tensor:
         """(B, numbers) to (B, C, H, W)."""
-        return vectors.reshape(-1, *self.shape)
+        return vectors.reshape(len(vectors), *self.shape)
 
     def zeros(self, count: int, device: torch.device | str = "cpu") -> Tensor:
         return torch.zeros(count, *self.shape, device=device)
@@ -105,7 +105,9 @@ class PyramidSpace(Space):
 
         shapes = self.band_shapes
         pieces = vectors.split([c * h * w for c, h, w in shapes.values()], dim=1)
-        bands = {name: piece.reshape(-1, *shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
+        bands = {
+            name: piece.reshape(len(piece), *shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
+        }
         return Pyramid.from_bands(bands, self)
 
     def zeros(self, count: int, device: torch.device | str = "cpu") -> Pyramid:

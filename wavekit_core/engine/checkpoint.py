@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
@@ -21,53 +22,100 @@ from torch import Tensor, nn
 
 from wavekit_core.engine.averaging import Averaged
 from wavekit_core.engine.step import Step
-from wavekit_core.errors import DamagedError
+from wavekit_core.errors import DamagedError, DivergedError
 from wavekit_core.kinds import Sampler
-
-FORMAT = 1
+from wavekit_core.runs import forms
+from wavekit_core.runs.forms import State
 
 
 def contents(step: Step, averaged: Averaged, state: Mapping[str, Any]) -> dict[str, bytes]:
-    """The files of a checkpoint."""
+    """The files of a checkpoint. Raises DivergedError that names a weight that is not finite."""
     tensors, plain = step.optimizer_tensors()
-    files = {"model.safetensors": _bytes(_split(step.generator)[0])}
+    weights = _split(step.generator)[0]
+    for name, tensor in {**weights, **averaged.tensors, **tensors}.items():
+        if found := _spoilt(tensor):
+            raise DivergedError(f"step {state['step']}: {name} holds {found}; it is not saved; lower the rate (lr)")
+    files = {"model.safetensors": _bytes(weights)}
     if averaged.tensors:
         files["averaged.safetensors"] = _bytes(averaged.tensors)
     files["optimizer.safetensors"] = _bytes(tensors)
-    files["state.json"] = json.dumps({"format": FORMAT, **state, "optimizer": plain}, indent=1).encode() + b"\n"
+    files["state.json"] = json.dumps({"format": forms.FORMAT, **state, "optimizer": plain}, indent=1).encode() + b"\n"
     return files
 
 
-def state_of(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """state.json of a checkpoint whose files were checked."""
-    state = json.loads(files["state.json"])
-    if state.get("format") != FORMAT:
-        raise DamagedError(
-            f"checkpoint format {state.get('format')!r} is not {FORMAT}; it is from another version of wavekit"
-        )
-    return dict(state)
+def size(step: Step, averaged: Averaged) -> int:
+    """About how many bytes a checkpoint takes, with two tensors of optimizer state for each that is trained."""
+    trained = sum(p.nbytes for p in step.trained().values())
+    return sum(t.nbytes for t in _split(step.generator)[0].values()) + trained * (3 if averaged.tensors else 2)
 
 
-def restore(step: Step, averaged: Averaged, files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Put a checkpoint's files into place and return its state."""
+def state_of(files: Mapping[str, bytes]) -> State:
+    """state.json of a checkpoint whose files were checked. Raises DamagedError."""
+    return forms.read(State, files["state.json"], "state.json")
+
+
+def restore(step: Step, averaged: Averaged, files: Mapping[str, bytes]) -> State:
+    """Put a checkpoint's files into place and return its state. Raises DamagedError that names the tensor."""
+    state = state_of(files)
     load_weights(step.generator, files)
     if averaged.tensors:
-        averaged.load(_tensors(files, "averaged.safetensors"))
-    state = state_of(files)
-    step.load_optimizer_tensors(_tensors(files, "optimizer.safetensors"), state["optimizer"])
+        averaged.load(_fitting(files, "averaged.safetensors", averaged.tensors))
+    tensors = _tensors(files, "optimizer.safetensors")
+    for name, tensor in tensors.items():
+        if found := _spoilt(tensor):
+            raise DamagedError(f"optimizer.safetensors: {name} holds {found}")
+    try:
+        step.load_optimizer_tensors(tensors, state.optimizer)
+    except (KeyError, ValueError, IndexError, TypeError, RuntimeError) as error:
+        raise DamagedError(f"optimizer.safetensors does not fit the recipe's optimizers: {_short(error)}") from None
     return state
 
 
 def load_weights(generator: nn.Module, files: Mapping[str, bytes], averaged: bool = False) -> None:
-    """Parameters and buffers of a generator; with `averaged`, the averaged weights where there are any."""
-    tensors = _tensors(files, "model.safetensors")
+    """Parameters and buffers of a generator; with `averaged`, the averaged weights where there are any.
+
+    Raises DamagedError that names the tensor that is missing, foreign, of another shape or type, or not finite.
+    """
+    expected, samplers = _split(generator)
+    tensors = _fitting(files, "model.safetensors", expected)
     if averaged and "averaged.safetensors" in files:
-        tensors |= _tensors(files, "averaged.safetensors")
+        found = _tensors(files, "averaged.safetensors")
+        tensors |= _fitting(files, "averaged.safetensors", {name: expected.get(name, t) for name, t in found.items()})
+    _load(generator, tensors | samplers, "model.safetensors")
+
+
+def _fitting(files: Mapping[str, bytes], file: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file: exactly the expected names, shapes and types, and finite."""
+    found = _tensors(files, file)
+    for name in sorted(set(found) ^ set(expected)):
+        raise DamagedError(f"{file}: {name} {'is foreign to' if name in found else 'is missing for'} the recipe's model")
+    for name, tensor in found.items():
+        then, now = _kind(tensor), _kind(expected[name])
+        if then != now:
+            raise DamagedError(f"{file}: {name} is {then}, the recipe's model has {now}")
+        if (bad := _spoilt(tensor)) and not _spoilt(expected[name]):
+            raise DamagedError(f"{file}: {name} holds {bad}")
+    return found
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _spoilt(tensor: Tensor) -> str:
+    """What must not be saved: NaN anywhere, infinity in what is trained. Empty for a good tensor."""
+    return "NaN" if tensor.is_floating_point() and bool(torch.isnan(tensor).any()) else ""
+
+
+def _load(module: nn.Module, tensors: Mapping[str, Tensor], file: str) -> None:
     try:
-        generator.load_state_dict(tensors | _split(generator)[1], strict=True)
+        module.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
-        detail = " ".join(str(error).split())[:300]
-        raise DamagedError(f"model.safetensors does not fit the recipe's model: {detail}") from None
+        raise DamagedError(f"{file} does not fit the recipe's model: {_short(error)}") from None
+
+
+def _short(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def _bytes(tensors: Mapping[str, Tensor]) -> bytes:
@@ -89,13 +137,8 @@ def sampler_files(generator: nn.Module) -> dict[str, bytes]:
 
 def load_samplers(generator: nn.Module, files: Mapping[str, bytes]) -> None:
     """The inverse of `sampler_files`."""
-    tensors = _tensors(files, "sampler.safetensors")
-    try:
-        generator.load_state_dict(_split(generator)[0] | tensors, strict=True)
-    except RuntimeError as error:
-        raise DamagedError(
-            f"sampler.safetensors does not fit the sampler: {' '.join(str(error).split())[:300]}"
-        ) from None
+    expected = _split(generator)[0]
+    _load(generator, expected | _tensors(files, "sampler.safetensors"), "sampler.safetensors")
 
 
 def _split(generator: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

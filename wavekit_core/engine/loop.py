@@ -56,10 +56,11 @@ class Loop:
                     return
 
     def rate(self, step: int) -> float:
-        """The factor on every learning rate at a step (from 0)."""
+        """The factor on every learning rate at a step (from 0). Beyond the recipe's last step its rate stays."""
         warm = min(1.0, (step + 1) / self.settings.warmup) if self.settings.warmup else 1.0
         if self.settings.schedule == "cosine":
-            warm *= 0.5 * (1 + math.cos(math.pi * step / max(1, self.settings.steps)))
+            last = max(1, self.settings.steps)
+            warm *= 0.5 * (1 + math.cos(math.pi * min(step, last - 1) / last))
         return warm
 
     def _fetch(self, loader: ThreadPoolExecutor, step: int) -> Future[Batch]:
@@ -81,7 +82,8 @@ class Loop:
                 seed(self.seed, "train", name, self.step, index)
                 loss = self.model(name, shard)
                 (loss.value / len(shards)).backward()
-                for term, value in {"loss": loss.value, **loss.terms}.items():
+                value_of = {"loss": loss.value, **loss.terms} | {"loss": loss.value}  # a term cannot hide the loss
+                for term, value in value_of.items():
                     sums[term] = sums.get(term, 0) + value.detach() / len(shards)
             sums["gradient norm"] = self._clip(name)
             self._take_in(name, sums)

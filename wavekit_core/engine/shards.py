@@ -35,11 +35,13 @@ def seeded(*key: int | str) -> Iterator[None]:
     """Seed for a block and restore the generators after it."""
     states = random.getstate(), np.random.get_state()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices):
-        seed(*key)
-        yield
-    random.setstate(states[0])
-    np.random.set_state(states[1])
+    try:
+        with torch.random.fork_rng(devices):
+            seed(*key)
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 def cut(batch: Batch, shards: int) -> list[Batch]:

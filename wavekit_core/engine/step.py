@@ -55,6 +55,9 @@ class Step(nn.Module):
                         tensors[path] = value
                     else:
                         plain[path] = value
+            for index, group in enumerate(optimizer.param_groups):  # some optimizers count there
+                options = {k: v for k, v in group.items() if isinstance(v, (int, float, str)) and not k.endswith("lr")}
+                plain |= {f"{name}/group{index}/{key}": value for key, value in options.items()}
         return tensors, plain
 
     def load_optimizer_tensors(self, tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
@@ -63,6 +66,8 @@ class Step(nn.Module):
             state: dict[int, dict[str, Any]] = {}
             for path, value in {**tensors, **plain}.items():
                 owner, index, key = path.rsplit("/", 2)
-                if owner == name:
+                if owner == name and index.startswith("group"):
+                    optimizer.param_groups[int(index[5:])][key] = value
+                elif owner == name:
                     state.setdefault(int(index), {})[key] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from wavekit_core.component import Child, Component, Node, Slot, signature_of
-from wavekit_core.errors import PluginError, RecipeError, SpaceError, WavekitError
+from wavekit_core.errors import PluginError, RecipeError, ResourceError, SpaceError, WavekitError
 from wavekit_core.kinds import KINDS
 from wavekit_core.recipe.faults import Fault, Mark, RecipeFaults
 from wavekit_core.recipe.source import Value
@@ -23,6 +23,7 @@ from wavekit_core.registry import Entry, installed, nearest
 from wavekit_core.spaces import Space
 
 DEFAULT = "default"
+TOO_LARGE = ("Storage size calculation overflowed", "can't allocate memory", "out of memory")
 
 
 @dataclass
@@ -242,6 +243,11 @@ def build(checked: Checked, space: Space | None = None) -> Any:
         message = "; ".join(p["msg"] for p in error.errors()) if isinstance(error, ValidationError) else str(error)
         raise RecipeFaults([Fault(_use_mark(checked.value), message)]) from error
     except Exception as error:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in TOO_LARGE):
+            who = checked.entry.name if checked.entry else checked.owner.__name__
+            raise ResourceError(
+                f"{_use_mark(checked.value)}: {who} is too large for any memory; make it smaller"
+            ) from error
         entry = checked.entry
         who = (
             f"{entry.kind} {entry.name!r} of {entry.distribution} {entry.version}" if entry else checked.owner.__name__

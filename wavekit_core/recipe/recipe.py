@@ -28,7 +28,8 @@ class Train(BaseModel):
     The global batch is cut into `shards` fixed parts, one after the other on one device: the unit of randomness, and of
     accumulation. `ema` is the decay of the averaged weights that are evaluated (0: none); `clip` the largest gradient norm
     of an objective (0: no bound). The rate rises over `warmup` steps and then follows `schedule`. Every `checkpoint_every`
-    steps the run is saved and a preview drawn (0: at the end only); the newest `keep` checkpoints are kept.
+    steps the run is saved and a preview drawn (0: at the end only); the newest `keep` checkpoints are kept. `threads` are the
+    CPU's (0: torch's own choice); they change the bits, and small networks are fastest with one.
     """
 
     model_config = STRICT
@@ -42,6 +43,7 @@ class Train(BaseModel):
     schedule: Literal["constant", "cosine"] = "constant"
     checkpoint_every: Annotated[int, Field(ge=0)] = 0
     log_every: Count = 20
+    threads: Annotated[int, Field(ge=0, le=4096)] = 0
     keep: Annotated[int, Field(ge=2, le=1000)] = 2
 
 

@@ -71,6 +71,8 @@ def _settings(value: dict[str, Any], checked: Checked, name: str) -> CommentedMa
 
 
 def _origin(mark: str) -> str:
-    if mark.startswith(("-s ", DEFAULT)):
-        return mark.split("=")[0] if mark.startswith("-s ") else DEFAULT
+    if mark.startswith("-s "):
+        return mark.split("=")[0]
+    if mark == DEFAULT or mark.startswith(f"{DEFAULT} of "):
+        return DEFAULT
     return PurePath(mark).name.rsplit(":", 1)[0]

@@ -29,8 +29,10 @@ def _of_plugins(view: View) -> list[Section | None]:
     found: list[Section | None] = []
     for implementation in installed().manager.hook.report_section.get_hookimpls():
         try:
-            section = implementation.function(view=view)
-            found.append(section if isinstance(section, Section) else None)
+            section = implementation.function(*(view for _ in implementation.argnames))
+            if not isinstance(section, Section | None):
+                raise TypeError(f"it gave a {type(section).__name__}, no Section")
+            found.append(section)
         except Exception as error:
             message = html.escape(f"{implementation.plugin_name}: {type(error).__name__}: {error}")
             found.append(Section("A plugin's section failed", f"<p class=fault>{message}</p>"))

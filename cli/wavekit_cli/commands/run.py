@@ -22,7 +22,7 @@ def command(
     settings: Settings = None,
     out: Annotated[Path | None, Option(help="The run folder (default: runs/NAME).")] = None,
     device: Device = "auto",
-    threads: Annotated[int, Option(min=0, max=4096, help="CPU threads (0: torch's own choice).")] = 0,
+    threads: Annotated[int, Option(min=0, max=4096, help="CPU threads (0: as the recipe says).")] = 0,
     data_root: DataRoot = None,
     extend: Annotated[int, Option(min=0, metavar="STEPS", help="Train a run further by so many steps.")] = 0,
     resume_anyway: Annotated[bool, Option("--resume-anyway", help="Go on although the environment changed.")] = False,
@@ -42,10 +42,11 @@ def command(
         from wavekit_core.run import start
         from wavekit_core.session import choose_device
 
-        if threads:
-            torch.set_num_threads(threads)
+        checked = from_value(value)
+        if threads or checked.train.threads:
+            torch.set_num_threads(threads or checked.train.threads)
         start(
-            from_value(value),
+            checked,
             source=locate(recipe).read_bytes(),
             folder=folder,
             device=choose_device(device),

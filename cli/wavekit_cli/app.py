@@ -54,9 +54,12 @@ class LazyGroup(TyperGroup):
         if name not in COMMANDS:
             return None
         module, line = COMMANDS[name]
-        from wavekit_cli.guard import guarded
+        from wavekit_cli.guard import guarded, report
 
-        function = guarded(importlib.import_module(f"wavekit_cli.commands.{module}").command)
+        try:
+            function = guarded(importlib.import_module(f"wavekit_cli.commands.{module}").command)
+        except BaseException as error:
+            raise Exit(report(error)) from None
         single = Typer(add_completion=False, rich_markup_mode=None)
         single.command(help=function.__doc__ or line)(function)
         return command_of(single)

@@ -1,0 +1,91 @@
+"""The facts of the environment that a run depends on: recorded in lock.json, compared when a run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavekit_core.registry import Entry
+
+# A change of one of these can change the results: an exact resume needs them equal.
+KEY_FACTS = ("python", "torch", "numpy", "plugins", "device", "threads", "data", "recipe")
+
+
+def gather(entries: Iterable[Entry], device: torch.device, data: str, recipe: str, seed: int) -> dict[str, Any]:
+    """Every fact, for components of `entries`; `data` and `recipe` are their SHA-256."""
+    modules = {"wavekit-core": {"wavekit_core"}}
+    for entry in entries:
+        modules.setdefault(entry.distribution, set()).add(entry.value.partition(":")[0].partition(".")[0])
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": importlib.metadata.version("numpy"),
+        "plugins": {name: _distribution(name, modules[name]) for name in sorted(modules)},
+        "device": device.type if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "threads": torch.get_num_threads(),
+        "data": data,
+        "recipe": recipe,
+        "seed": seed,
+        "platform": platform.platform(terse=True),
+        "git": _git(),
+    }
+
+
+def machine() -> str:
+    """The machine in words, to stand beside published figures."""
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU"
+    return (
+        f"{name}, {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads, "
+        f"Python {platform.python_version()}, torch {torch.__version__}"
+    )
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Key facts that differ, a line each."""
+    lines = []
+    for key in KEY_FACTS:
+        if then.get(key) != now.get(key):
+            lines.append(f"{key}: {_short(then.get(key))} then, {_short(now.get(key))} now")
+    return lines
+
+
+def _short(fact: Any) -> str:
+    if isinstance(fact, dict):
+        return ", ".join(f"{name} {value['version']} ({value['sha256'][:8]})" for name, value in fact.items())
+    return str(fact)[:60]
+
+
+def _distribution(name: str, modules: Iterable[str]) -> dict[str, str]:
+    """Version of a distribution and the SHA-256 of the Python sources of its modules."""
+    total = hashlib.sha256()
+    for module in sorted(modules):
+        for path in sorted(_sources(module)):
+            total.update(path.name.encode() + path.read_bytes())
+    return {"version": importlib.metadata.version(name), "sha256": total.hexdigest()}
+
+
+def _sources(module: str) -> list[Path]:
+    spec = importlib.util.find_spec(module)
+    if spec is not None and spec.submodule_search_locations:
+        return [path for root in spec.submodule_search_locations for path in Path(root).rglob("*.py")]
+    return [Path(spec.origin)] if spec is not None and spec.origin and spec.origin.endswith(".py") else []
+
+
+def _git() -> str | None:
+    """Commit of the folder where the command runs, with `+` if it has changes; None outside a checkout."""
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return commit.stdout.strip() or None

@@ -1,0 +1,91 @@
+"""The forms of the JSON files of a run: strict types, no unknown keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wavekit_core.errors import DamagedError
+
+FORMAT = 1
+STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Log(BaseModel):
+    """The part of metrics.jsonl that a checkpoint refers to."""
+
+    model_config = STRICT
+
+    bytes: Count
+    sha256: Sha256
+
+
+class State(BaseModel):
+    """state.json of a checkpoint."""
+
+    model_config = STRICT | ConfigDict(allow_inf_nan=False)
+
+    format: Literal[1]
+    step: Count
+    window: dict[str, int | float]
+    metrics: Log
+    optimizer: dict[str, Any]
+
+
+class Plugin(BaseModel):
+    """A distribution that a run used."""
+
+    model_config = STRICT
+
+    version: str
+    sha256: Sha256
+
+
+class Lock(BaseModel):
+    """lock.json: what a run was started with."""
+
+    model_config = STRICT
+
+    python: str
+    torch: str
+    numpy: str
+    plugins: dict[str, Plugin]
+    device: str
+    threads: Annotated[int, Field(ge=1, le=4096)]
+    data: str
+    recipe: Sha256
+    seed: Count
+    platform: str
+    git: str | None
+    name: str
+    steps: Count
+    inexact: bool
+
+
+class Evaluation(BaseModel):
+    """evaluation.json: the figures of the last checkpoint."""
+
+    model_config = STRICT
+
+    step: Count
+    averaged: bool
+    figures: list[dict[str, Any]]
+
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+def read(form: type[Form], content: bytes, where: object) -> Form:
+    """JSON in one of these forms. Raises DamagedError that names the first value that does not fit."""
+    try:
+        return form.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise DamagedError(
+            f"{where}: is damaged or from another version of wavekit ({place[:80]}: {first['msg'][:120]})"
+        ) from None

@@ -32,7 +32,7 @@ def wavekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     install(site, "tiny-gan", source, {"wavekit.v1.generator": {"tiny-gan": "tiny_gan:TinyGan"}})
     env = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
     driver = subprocess.Popen(
-        [sys.executable, str(FIXTURES / "driver.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+        [sys.executable, "-P", str(FIXTURES / "driver.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
     )
     assert driver.stdin
     assert driver.stdout
@@ -43,6 +43,7 @@ def wavekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
         driver.stdin.flush()
         return int(driver.stdout.readline())
 
+    call.site = site
     yield call
     driver.stdin.close()
     driver.wait(10)
@@ -112,6 +113,50 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(wavekit, reference, t
     assert wavekit("run", recipe, "--out", run, log=log) == 0
     assert "step 24 is passed over" in log.read_text()
     assert results(run) == expected
+
+
+def test_damaged_samples_are_drawn_again(wavekit, reference, tmp_path):
+    recipe, expected = reference
+    run, log = tmp_path / "run", tmp_path / "log"
+    assert wavekit("run", recipe, "--out", run, log=log, KILL_AT=4 * 18) == -9
+    victim = run / "samples" / "step-00000016" / "samples.npz"
+    victim.write_bytes(victim.read_bytes()[:-1])
+    assert wavekit("run", recipe, "--out", run, log=log) == 0
+    assert "samples of step 16 are drawn again" in log.read_text()
+    assert results(run) == expected
+
+
+def test_a_signal_in_the_last_step_loses_nothing(wavekit, reference, tmp_path):
+    recipe, expected = reference
+    run, log = tmp_path / "run", tmp_path / "log"
+    assert wavekit("run", recipe, "--out", run, log=log, TERM_AT=4 * 30) == 143
+    assert (run / "checkpoints" / "step-00000030").exists()
+    assert wavekit("run", recipe, "--out", run, log=log) == 0
+    assert results(run) == expected
+
+
+def test_a_signal_at_a_checkpoint_does_not_write_it_twice(wavekit, reference, tmp_path):
+    recipe, expected = reference
+    run, log = tmp_path / "run", tmp_path / "log"
+    assert wavekit("run", recipe, "--out", run, log=log, TERM_AT=4 * 16) == 143
+    assert not (run / "samples" / "step-00000016").exists()
+    assert wavekit("run", recipe, "--out", run, log=log) == 0
+    assert results(run) == expected
+
+
+def test_a_changed_plugin_is_refused(wavekit, reference, tmp_path):
+    recipe, _ = reference
+    run, log = tmp_path / "run", tmp_path / "log"
+    assert wavekit("run", recipe, "--out", run, log=log, KILL_AFTER_SAVE=8) == -9
+    module = wavekit.site / "tiny_gan.py"
+    source = module.read_text()
+    try:
+        module.write_text(source + "# another\n")
+        assert wavekit("run", recipe, "--out", run, log=log) == 2
+        assert "plugins: " in log.read_text()
+    finally:
+        module.write_text(source)
+    assert wavekit("run", recipe, "--out", run, log=log) == 0
 
 
 def test_a_finished_run_is_left_alone_and_extended_on_demand(wavekit, reference, tmp_path):

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from wavekit_core.drawn import pictures
 from wavekit_core.engine import checkpoint, interrupts
 from wavekit_core.engine.averaging import Averaged
 from wavekit_core.engine.loop import Loop
 from wavekit_core.engine.shards import seeded
 from wavekit_core.engine.step import Step
-from wavekit_core.errors import DamagedError, DivergedError, RecipeError
+from wavekit_core.errors import DamagedError, DivergedError, RecipeError, ResourceError
 from wavekit_core.evaluation import evaluate
-from wavekit_core.pictures import grid, levels, pairs
 from wavekit_core.recipe import resolved
 from wavekit_core.recipe.recipe import Recipe, from_value
 from wavekit_core.recipe.source import parse
 from wavekit_core.registry import Entry, installed
 from wavekit_core.report.page import render
-from wavekit_core.runs import facts, manifest
+from wavekit_core.runs import facts
 from wavekit_core.runs.folder import RunFolder
+from wavekit_core.runs.publish import require_room
 from wavekit_core.session import Session
 from wavekit_core.watch import Watcher
 
@@ -37,14 +38,18 @@ def start(
     watcher: Watcher,
     extend: int = 0,
     resume_anyway: bool = False,
+    threads: int = 0,
 ) -> None:
     """Run a recipe in a folder that the caller owns: begin, go on, or say that it is finished.
 
-    Raises RecipeError if the folder holds a run of another recipe, with the difference.
+    `threads` is the thread count if one was asked for; a run keeps its own, since another changes the bits. Raises RecipeError
+    if the folder holds something else, a run of another recipe (with the difference), or one of another thread count.
     """
-    run_folder = RunFolder(folder)
+    run_folder = RunFolder(folder.resolve() if folder.is_symlink() else folder)
     run_folder.tidy()
-    if run_folder.exists:
+    if not run_folder.exists:
+        run_folder.require_free()
+    else:
         old = run_folder.head()["resolved.yaml"].decode()
         if run_folder.lock()["recipe"] != recipe.digest():
             lines = resolved.difference(old, recipe)[:20]
@@ -56,6 +61,11 @@ def start(
                 f"{folder}: finished at step {run_folder.lock()['steps']}, nothing to do; --extend STEPS trains on"
             )
             return
+        if threads not in (0, run_folder.lock()["threads"]):
+            raise RecipeError(
+                f"{folder}: runs with {run_folder.lock()['threads']} threads, and another number changes the results; leave "
+                "--threads away, or name another folder with --out"
+            )
     Run(recipe, run_folder, device, watcher).execute(source, resume_anyway, extend)
 
 
@@ -93,8 +103,31 @@ class Run:
             with seeded(self.recipe.seed, "fit"):
                 self.session.pipeline.fit(self.session.batches)
         self.hooks.run_started(folder=self.folder.path, resumed_from=resumed)
-        self._train()
-        self._finish()
+        with self._last_good():
+            self._require_room()
+            self._train()
+            self._finish()
+
+    @contextlib.contextmanager
+    def _last_good(self) -> Iterator[None]:
+        """Faults that end a training say from where it can go on."""
+        try:
+            yield
+        except (DivergedError, ResourceError) as error:
+            kept = self.folder.steps()
+            last = f"the last good checkpoint is step {kept[-1]}" if kept else "there is no checkpoint yet"
+            raise type(error)(f"{error}; {last}") from error
+
+    def _require_room(self) -> None:
+        """Raises ResourceError if the disk cannot hold the checkpoints that are to come."""
+        train, kept = self.recipe.train, len(self.folder.steps())
+        left = self.until - self.loop.step
+        if left > 0:
+            coming = 1 + (left - 1) // train.checkpoint_every if train.checkpoint_every else 1
+            # one more than is kept: the oldest goes when the newest is complete
+            count = min(coming, max(1, train.keep + 1 - kept))
+            size = checkpoint.size(self.model, self.averaged)
+            require_room(self.folder.path, count * size, f"the training ({count} checkpoints more)")
 
     # --- beginning
 
@@ -139,19 +172,17 @@ class Run:
             try:
                 if isinstance(files, DamagedError):
                     raise files
-                state = checkpoint.state_of(files)
-                self.folder.truncate_metrics(state["metrics"]["bytes"], state["metrics"]["sha256"])
-                checkpoint.restore(self.model, self.averaged, files)
-                self.loop.step, self.loop.window = state["step"], state["window"]
-                if bad:
-                    self.folder.drop_checkpoints(bad)
+                state = checkpoint.restore(self.model, self.averaged, files)
+                self.loop.step, self.loop.window = state.step, dict(state.window)
+                self.folder.truncate_metrics(state.metrics.bytes)
+                self.folder.drop_checkpoints(bad)
                 return step
             except DamagedError as error:
                 bad.append(step)
                 self.watcher.warn(f"checkpoint of step {step} is passed over: {error}")
         if bad:
             raise DamagedError(f"{self.folder.path}: no checkpoint is whole; start again with another --out")
-        self.folder.truncate_metrics(0, manifest.digest(b""))
+        self.folder.truncate_metrics(0)
         with seeded(self.recipe.seed, "fit"):
             self.session.pipeline.fit(self.session.batches)
         return None
@@ -180,28 +211,22 @@ class Run:
                 advance(step * batch, note)
                 if every and step % every == 0 and step < self.until:
                     self._save()
-                    self._preview()
+                    if interrupts.received() is None:  # else it is drawn when the run goes on
+                        self._preview()
                 return interrupts.received() is not None
 
-            try:
-                with interrupts.deferred():
-                    self.loop.run(self.until, on_row, on_step)
-                    if interrupts.received() is not None:
-                        self._save()
-                        self.watcher.say(f"saved at step {self.loop.step}; the same command goes on from there")
-            except DivergedError as error:
-                kept = self.folder.steps()
-                last = f"the last good checkpoint is step {kept[-1]}" if kept else "there is no checkpoint yet"
-                raise DivergedError(f"{error}; {last}") from None
+            with interrupts.deferred():
+                self.loop.run(self.until, on_row, on_step)
+                self._save()
+                if interrupts.received() is not None:
+                    self.watcher.say(f"saved at step {self.loop.step}; the same command goes on from there")
         interrupts.check()
 
     def _save(self) -> None:
-        """Publish a checkpoint of the training."""
-        state = {
-            "step": self.loop.step,
-            "window": self.loop.window,
-            "metrics": {"bytes": self.folder.metrics_length(), "sha256": self.folder.metrics_digest()},
-        }
+        """Publish a checkpoint of the training, unless that of the step is there: to replace it would risk it."""
+        if self.loop.step in self.folder.steps():
+            return
+        state = {"step": self.loop.step, "window": self.loop.window, "metrics": self.folder.log_facts()}
         files = checkpoint.contents(self.model, self.averaged, state)
         self.folder.save_checkpoint(self.loop.step, files, self.recipe.train.keep)
         self.hooks.checkpoint_written(folder=self.folder.path, step=self.loop.step)
@@ -210,9 +235,12 @@ class Run:
         """Let the sampler learn from the averaged weights and draw with it, or load what it had learned."""
         with self.averaged.applied():
             if self.folder.sample_folder(self.loop.step).exists():
-                files = self.folder.sample_files(self.loop.step)
-                checkpoint.load_samplers(self.session.pipeline, files)
-                return
+                try:
+                    files = self.folder.sample_files(self.loop.step)
+                    checkpoint.load_samplers(self.session.pipeline, files)
+                    return
+                except DamagedError as error:
+                    self.watcher.warn(f"the samples of step {self.loop.step} are drawn again: {error}")
             self.session.fit_sampler(self.loop.step)
             files = checkpoint.sampler_files(self.session.pipeline) | pictures(self.session, self.recipe.samples.count)
             self.folder.publish_samples(self.loop.step, files)
@@ -221,8 +249,7 @@ class Run:
 
     def _finish(self) -> None:
         step = self.loop.step
-        if step not in self.folder.steps():
-            self._save()
+        self._save()
         self._preview()
         with self.averaged.applied():
             if self.folder.evaluated_step() != step:
@@ -234,44 +261,30 @@ class Run:
         self.hooks.run_ended(folder=self.folder.path, step=step)
 
 
-def pictures(session: Session, count: int) -> dict[str, bytes]:
-    """grid.png and samples.npz of new samples, reconstructions.png of held-out images, as far as the model can."""
-    model, space = session.pipeline, session.dataset.space
-    files = {}
-    columns = max(8, min(10, len(session.dataset.classes) or 8))
-    if model.samples:
-        images, labels = session.draw(model, count)
-        files["grid.png"] = grid(images[: columns * 8], space, columns)
-        out = io.BytesIO()
-        np.savez(out, images=levels(images, space), labels=np.array([]) if labels is None else labels.numpy())
-        files["samples.npz"] = out.getvalue()
-    if model.reconstructs:
-        originals = session.held_out(2 * columns).data
-        if len(originals):
-            shown = pairs(originals, session.reconstruct(model, originals), columns)
-            files["reconstructions.png"] = grid(shown, space, columns)
-    return files
-
-
 def load_model(recipe: Recipe, folder: RunFolder, device: torch.device, step: int | None = None) -> tuple[Session, int]:
-    """A session with the averaged weights of a checkpoint in place: the newest that is whole, or that of `step`."""
-    session = Session(recipe, device)
-    for found, files in folder.restorable():
-        if step not in (None, found):
-            continue
-        if isinstance(files, DamagedError):
-            if step is not None:
-                raise files
-            continue
+    """A session with the averaged weights of a checkpoint in place: the newest, or that of `step`.
+
+    Raises DamagedError if that checkpoint is damaged (no other is taken in its stead), RecipeError if there is none.
+    """
+    kept = folder.steps()
+    if not kept or step not in (None, *kept):
+        asked = "has no checkpoint yet" if not kept else f"has no checkpoint of step {step}"
+        steps = ", ".join(map(str, kept)) or "none"
+        raise RecipeError(f"{folder.path}: {asked}; there are steps: {steps}")
+    chosen = kept[-1] if step is None else step
+    try:
+        files = folder.checkpoint_files(chosen)
+        session = Session(recipe, device)
         checkpoint.load_weights(session.pipeline, files, averaged=True)
         session.pipeline.to(device).eval()
-        if found in folder.sample_steps():
-            checkpoint.load_samplers(session.pipeline, folder.sample_files(found))
+        if chosen in folder.sample_steps():
+            checkpoint.load_samplers(session.pipeline, folder.sample_files(chosen))
         else:
-            session.fit_sampler(found)
-        return session, found
-    kept = ", ".join(map(str, folder.steps())) or "none"
-    raise RecipeError(f"{folder.path}: no such whole checkpoint; there are steps: {kept}")
+            session.fit_sampler(chosen)
+    except DamagedError as error:
+        others = ", ".join(str(one) for one in kept if one != chosen) or "none"
+        raise DamagedError(f"{error}; choose another checkpoint with --at (steps: {others})") from None
+    return session, chosen
 
 
 def _json(data: Any) -> bytes:

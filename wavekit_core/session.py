@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from wavekit_core.engine.shards import seed, seeded
-from wavekit_core.errors import DataError, RecipeError, ResourceError
+from wavekit_core.errors import DataError, ResourceError
 from wavekit_core.kinds import Batch, Dataset, Metric
 from wavekit_core.pipeline import Pipeline
+from wavekit_core.recipe.faults import Fault, RecipeFaults
 from wavekit_core.recipe.nodes import Checked, build
 from wavekit_core.recipe.recipe import Recipe
 from wavekit_core.registry import installed
@@ -50,7 +51,9 @@ def build_control(recipe: Recipe, space: Space) -> Pipeline | None:
         Checked(Pipeline, recipe.checked.value, children={"generator": recipe.part("control")}), space
     )
     if control.objectives():
-        raise RecipeError("the control has objectives to train; a control is only fitted: name one such as gmm")
+        use = recipe.part("control").value.data["use"]
+        what = "the control has objectives to train; a control is only fitted: name one such as gmm"
+        raise RecipeFaults([Fault(use.mark, what, len(use.data))])
     return control
 
 
@@ -69,6 +72,8 @@ class Session:
         with torch.device("cpu"):  # the same weights on every device
             self.pipeline = build_pipeline(recipe, self.dataset.space)
         self.pipeline.to(device)
+        with torch.device("meta"):
+            build_control(recipe, self.dataset.space)  # a fault of it is said before training, not after
         self.hook_faults = installed().load_hooks()
         self.metrics: list[Metric] = [build(node) for node in recipe.part("evaluate")]
 

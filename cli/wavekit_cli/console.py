@@ -39,7 +39,7 @@ class Live(Watcher):
     def phase(self, name: str, total: int, done: int = 0, unit: str = "") -> Iterator[Advance]:
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             TaskProgressColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),

@@ -11,7 +11,8 @@ What samplers learn from trained weights is no training state: `sampler.safetens
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -32,9 +33,12 @@ def contents(step: Step, averaged: Averaged, state: Mapping[str, Any]) -> dict[s
     """The files of a checkpoint. Raises DivergedError that names a weight that is not finite."""
     tensors, plain = step.optimizer_tensors()
     weights = _split(step.generator)[0]
-    for name, tensor in {**weights, **averaged.tensors, **tensors}.items():
-        if found := _spoilt(tensor):
-            raise DivergedError(f"step {state['step']}: {name} holds {found}; it is not saved; lower the rate (lr)")
+    for name, tensor in chain(step.generator.named_parameters(), averaged.tensors.items(), tensors.items()):
+        if not _finite(tensor):
+            raise DivergedError(
+                f"step {state['step']}: {name} is not finite any more, so it is not saved; lower the rate (lr) or clip harder "
+                "(train.clip), and start again or go on from the last checkpoint"
+            )
     files = {"model.safetensors": _bytes(weights)}
     if averaged.tensors:
         files["averaged.safetensors"] = _bytes(averaged.tensors)
@@ -59,11 +63,11 @@ def restore(step: Step, averaged: Averaged, files: Mapping[str, bytes]) -> State
     state = state_of(files)
     load_weights(step.generator, files)
     if averaged.tensors:
-        averaged.load(_fitting(files, "averaged.safetensors", averaged.tensors))
+        averaged.load(_fitting(files, "averaged.safetensors", averaged.tensors, averaged.tensors))
     tensors = _tensors(files, "optimizer.safetensors")
     for name, tensor in tensors.items():
-        if found := _spoilt(tensor):
-            raise DamagedError(f"optimizer.safetensors: {name} holds {found}")
+        if not _finite(tensor):
+            raise DamagedError(f"optimizer.safetensors: {name} is not finite")
     try:
         step.load_optimizer_tensors(tensors, state.optimizer)
     except (KeyError, ValueError, IndexError, TypeError, RuntimeError) as error:
@@ -77,24 +81,28 @@ def load_weights(generator: nn.Module, files: Mapping[str, bytes], averaged: boo
     Raises DamagedError that names the tensor that is missing, foreign, of another shape or type, or not finite.
     """
     expected, samplers = _split(generator)
-    tensors = _fitting(files, "model.safetensors", expected)
+    parameters = dict(generator.named_parameters())
+    tensors = _fitting(files, "model.safetensors", expected, parameters)
     if averaged and "averaged.safetensors" in files:
-        found = _tensors(files, "averaged.safetensors")
-        tensors |= _fitting(files, "averaged.safetensors", {name: expected.get(name, t) for name, t in found.items()})
+        names = parameters.keys() & _tensors(files, "averaged.safetensors").keys()
+        tensors |= _fitting(files, "averaged.safetensors", {name: parameters[name] for name in names}, parameters)
     _load(generator, tensors | samplers, "model.safetensors")
 
 
-def _fitting(files: Mapping[str, bytes], file: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a file: exactly the expected names, shapes and types, and finite."""
+def _fitting(
+    files: Mapping[str, bytes], file: str, expected: Mapping[str, Tensor], finite: Container[str]
+) -> dict[str, Tensor]:
+    """The tensors of a file: exactly the expected names, shapes and types, and numbers where they must be `finite`."""
     found = _tensors(files, file)
     for name in sorted(set(found) ^ set(expected)):
-        raise DamagedError(f"{file}: {name} {'is foreign to' if name in found else 'is missing for'} the recipe's model")
+        raise DamagedError(
+            f"{file}: {name} {'is foreign to' if name in found else 'is missing for'} the recipe's model"
+        )
     for name, tensor in found.items():
-        then, now = _kind(tensor), _kind(expected[name])
-        if then != now:
-            raise DamagedError(f"{file}: {name} is {then}, the recipe's model has {now}")
-        if (bad := _spoilt(tensor)) and not _spoilt(expected[name]):
-            raise DamagedError(f"{file}: {name} holds {bad}")
+        if _kind(tensor) != _kind(expected[name]):
+            raise DamagedError(f"{file}: {name} is {_kind(tensor)}, the recipe's model has {_kind(expected[name])}")
+        if name in finite and not _finite(tensor):
+            raise DamagedError(f"{file}: {name} is not finite (it holds NaN or infinity)")
     return found
 
 
@@ -102,9 +110,8 @@ def _kind(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
-def _spoilt(tensor: Tensor) -> str:
-    """What must not be saved: NaN anywhere, infinity in what is trained. Empty for a good tensor."""
-    return "NaN" if tensor.is_floating_point() and bool(torch.isnan(tensor).any()) else ""
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
 
 
 def _load(module: nn.Module, tensors: Mapping[str, Tensor], file: str) -> None:

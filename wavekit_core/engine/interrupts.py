@@ -55,3 +55,9 @@ def check() -> None:
     """Raise Interrupted if a signal was noted."""
     if _received is not None:
         raise Interrupted(_received)
+
+
+def ignore() -> None:
+    """The work is done and its exit code fixed: no signal changes it while the interpreter takes itself down."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -85,8 +85,8 @@ def curves(view: View) -> Section | None:
     figure = Plot(figsize=(11, 2.3 * -(-len(names) // columns)), layout="constrained")
     for index, name in enumerate(names, 1):
         axes = figure.add_subplot(-(-len(names) // columns), columns, index)
-        axes.plot(*zip(*series[name], strict=True), linewidth=1)
-        axes.set_title(name, fontsize=9)
+        axes.plot(*zip(*series[name], strict=True), linewidth=1, marker="." if len(series[name]) == 1 else "")
+        axes.set_title(name, fontsize=9, parse_math=False)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
     return Section("Curves", plot(figure, "Means over the steps between two points"))

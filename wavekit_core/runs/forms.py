@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,7 +12,7 @@ FORMAT = 1
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=1 << 50)]
 
 
 class Log(BaseModel):
@@ -29,7 +29,7 @@ class State(BaseModel):
 
     model_config = STRICT | ConfigDict(allow_inf_nan=False)
 
-    format: Literal[1]
+    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
     step: Count
     window: dict[str, int | float]
     metrics: Log
@@ -58,7 +58,7 @@ class Lock(BaseModel):
     threads: Annotated[int, Field(ge=1, le=4096)]
     data: str
     recipe: Sha256
-    seed: Count
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     platform: str
     git: str | None
     name: str

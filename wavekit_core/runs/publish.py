@@ -65,9 +65,9 @@ def _amount(size: int) -> str:
 
 
 def publish_folder(target: Path, files: Mapping[str, bytes]) -> None:
-    """Make the folder `target` with these files and their manifest. An existing folder is replaced.
+    """Make the folder `target` with these files and their manifest. An existing folder is removed first.
 
-    Raises ResourceError. Whatever ends it early, the target is as it was or complete.
+    Raises ResourceError. Whatever ends it early, no half of the folder is seen under its name.
     """
     size = sum(map(len, files.values()))
     require_room(target.parent, size, target.name)

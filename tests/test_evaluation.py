@@ -1,0 +1,191 @@
+"""Sessions and evaluation: draws keyed by index, the control beside the model, metrics that apply."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from wavekit_core.evaluation import evaluate, evidence
+from wavekit_core.pipeline import Pipeline
+from wavekit_core.recipe.recipe import load
+from wavekit_core.session import Session, quantise
+from wavekit_core.spaces import ImageSpace
+from wavekit_core.watch import Watcher
+
+torch.set_num_threads(1)
+RECIPE = """
+name: gauss
+data: {use: digits, size: 8}
+generator: {use: gmm, principal: 8, components: 1}
+samples: {count: 25, batch_size: 10}
+evaluate: [{use: mse}, {use: nearest}]
+control: {use: gmm, principal: 2, components: 1}
+"""
+AUTOENCODER = """
+data: {use: digits, size: 8}
+generator: {use: vae, width: 8, code: 4}
+sampler: {use: posterior-fit, components: 1}
+samples: {count: 20, batch_size: 10}
+evaluate: [{use: mse}, {use: swd, projections: 8}]
+control: {use: pipeline, transform: {use: haar, norm: whiten}, generator: {use: gmm, principal: 4, components: 1}}
+"""
+
+
+@pytest.fixture
+def session(recipe):
+    """`session(text, settings)` with everything fitted."""
+
+    def make(text: str = RECIPE, *settings: str) -> Session:
+        made = Session(load(recipe(text), settings), torch.device("cpu"))
+        made.pipeline.fit(made.batches)
+        made.fit_sampler(0)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("text", [RECIPE, AUTOENCODER], ids=["generator", "sampler"])
+@pytest.mark.parametrize("label", [None, 3])
+def test_image_i_is_the_same_whatever_the_count(session, text, label):
+    made = session(text)
+    images, labels = made.draw(made.pipeline, 25, label)
+    assert images.shape == (25, 1, 8, 8)
+    assert labels.tolist() == ([i % 10 for i in range(25)] if label is None else [3] * 25)
+    for count in (1, 9, 10, 11, 20):
+        fewer, theirs = made.draw(made.pipeline, count, label)
+        assert torch.equal(fewer, images[:count])
+        assert torch.equal(theirs, labels[:count])
+    assert len({image.numpy().tobytes() for image in images}) == 25
+
+
+def test_draws_depend_on_the_seed_and_on_the_class(session):
+    made, other = session(), session(RECIPE, "seed=1")
+    images, _ = made.draw(made.pipeline, 5, 3)
+    assert torch.equal(images, session().draw(made.pipeline, 5, 3)[0])
+    assert not torch.equal(images, other.draw(made.pipeline, 5, 3)[0])
+    assert not torch.equal(images, made.draw(made.pipeline, 5, 4)[0])
+
+
+def test_the_first_weights_depend_on_the_seed_alone(recipe):
+    def weights(*settings: str) -> bytes:
+        torch.rand(7)
+        made = Session(load(recipe(AUTOENCODER), settings), torch.device("cpu"))
+        return torch.cat([p.flatten() for p in made.pipeline.parameters()]).detach().numpy().tobytes()
+
+    assert weights() == weights("samples.count=3", "evaluate=[]")
+    assert weights() != weights("seed=1")
+
+
+def states() -> tuple:
+    numbers = np.random.get_state()
+    return torch.get_rng_state().tolist(), random.getstate(), numbers[1].tolist(), numbers[2]
+
+
+def test_nothing_after_training_moves_training_s_random_numbers_or_weights(session):
+    made = session(AUTOENCODER)
+    before = states()
+    weights = {name: tensor.clone() for name, tensor in made.pipeline.generator.state_dict().items()}
+    made.draw(made.pipeline, 3)
+    assert states() == before
+    made.reconstruct(made.pipeline, made.held_out(3).data)
+    assert states() == before
+    made.fit_sampler(4)
+    assert states() == before
+    made.control()
+    assert states() == before
+    evaluate(made, Watcher())
+    assert states() == before
+    now = made.pipeline.generator.state_dict()
+    assert all(torch.equal(now[name], tensor) for name, tensor in weights.items())
+
+
+def test_the_control_stands_beside_the_model(session):
+    rows = evaluate(session(), Watcher())
+    by = {(row["subject"], row["name"]): row for row in rows}
+    assert set(by) == {(s, n) for s in ("model", "control") for n in ("mse", "nearest", "nearest-ratio")}
+    assert by["model", "mse"]["value"] < by["control", "mse"]["value"]  # eight components against two
+    assert by["model", "mse"]["count"] == 300
+    assert by["model", "nearest"]["count"] == 25
+    assert by["model", "nearest"]["floor"] == by["control", "nearest"]["floor"]
+    assert rows == evaluate(session(), Watcher())
+
+
+def test_without_a_control_there_are_no_rows_of_it(session):
+    rows = evaluate(session(RECIPE, "control=null"), Watcher())
+    assert {row["subject"] for row in rows} == {"model"}
+    assert [row["name"] for row in rows] == ["mse", "nearest", "nearest-ratio"]
+
+
+def test_a_control_in_stages_is_fitted_whole(session, monkeypatch):
+    made = session(AUTOENCODER, "control={use: pipeline, generator: {use: pipeline, generator: {use: gmm}}}")
+    assert {row["subject"] for row in evaluate(made, Watcher())} == {"model", "control"}
+    calls = []
+    monkeypatch.setattr(Pipeline, "fit_sampler", lambda self, batches: calls.append(self))
+    assert calls == [made.control()]
+    first, second = made.control().state_dict(), made.control().state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_metrics_that_read_what_a_model_does_not_give_are_left_out(session, tiny_gan):
+    silent = session(RECIPE, "generator={use: oracle-shrinkage}", "control=null")
+    assert not silent.pipeline.samples
+    assert [row["name"] for row in evaluate(silent, Watcher())] == ["mse"]
+    blind = session(RECIPE, "generator={use: tiny-gan}")
+    assert not blind.pipeline.reconstructs
+    rows = evaluate(blind, Watcher())
+    assert [(row["subject"], row["name"]) for row in rows] == [
+        ("model", "nearest"),
+        ("model", "nearest-ratio"),
+        ("control", "mse"),
+        ("control", "nearest"),
+        ("control", "nearest-ratio"),
+    ]
+
+
+def test_evidence_is_in_eight_bit_steps(session, tiny_gan):
+    made = session()
+    shown = evidence(made, made.pipeline)
+    for images in (shown.originals, shown.reconstructions, shown.samples):
+        assert torch.equal(images, (images * 255).round() / 255)
+        assert 0 <= images.min() <= images.max() <= 1
+    assert torch.equal(shown.originals, made.dataset.held_out.batch(range(300)).data)
+    assert shown.sample_labels.tolist() == [i % 10 for i in range(25)]
+    gan = session(RECIPE, "generator={use: tiny-gan}")
+    assert evidence(gan, gan.pipeline).sample_labels is None  # it was not asked for classes
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (2.0, 5.0)])
+def test_quantisation_clamps_rounds_and_is_done_once(low, high):
+    space = ImageSpace(1, 4, 64, low, high)
+    images = torch.linspace(low - 1, high + 1, 256).reshape(1, 1, 4, 64)
+    rounded = quantise(images, space)
+    assert torch.equal(quantise(rounded, space), rounded)
+    assert (rounded.min().item(), rounded.max().item()) == (low, high)
+    inside = (images >= low) & (images <= high)
+    assert (rounded - images)[inside].abs().max() <= (high - low) / 255 / 2 + 1e-6
+    assert len(quantise(torch.linspace(low, high, 10_000), space).unique()) == 256
+
+
+def test_a_pass_gives_every_training_image_once_in_order(session):
+    made = session()
+    data = torch.cat([batch.data for batch in made.batches()])
+    assert torch.equal(data, made.dataset.train.batch(range(len(made.dataset.train))).data)
+
+
+def test_the_command_line_measures_and_draws_the_same(wavekit, recipe, tmp_path):
+    assert wavekit("run", recipe(AUTOENCODER + "train: {steps: 3, batch_size: 16}\n"), "--out", "run")[0] == 0
+    written = json.loads((tmp_path / "run/evaluation.json").read_text())
+    code, _, err = wavekit("evaluate", "run", "--json", "again.json")
+    assert code == 0, err
+    assert json.loads((tmp_path / "again.json").read_text())["figures"] == written["figures"]
+    drawn = np.load(tmp_path / "run/samples/step-00000003/samples.npz")
+    assert wavekit("sample", "run", "--count", "13", "--out", "few.npz")[0] == 0
+    few = np.load(tmp_path / "few.npz")
+    assert np.array_equal(few["images"], drawn["images"][:13])
+    assert np.array_equal(few["labels"], drawn["labels"][:13])
+    assert wavekit("sample", "run", "--count", "3", "--label", "7", "--out", "seven.npz")[0] == 0
+    assert np.load(tmp_path / "seven.npz")["labels"].tolist() == [7, 7, 7]

@@ -151,7 +151,10 @@ def test_places_that_hold_no_run(site, wavekit, tmp_path):
         ("file/below", 6, ["cannot be written", "--out"]),
         ("/proc/none/run", 6, ["cannot be written"]),
     ):
-        got, _, err = wavekit("run", "small.yaml", "--out", out)
+        # before the data are looked at, which may take long
+        got, _, err = wavekit(
+            "run", "small.yaml", "--out", out, "-s", "data={use: image-folder, path: nowhere, size: 8}"
+        )
         is_clear(err, *words)
         assert got == code, out
         assert sorted(tmp_path.rglob("*")) == before

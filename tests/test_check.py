@@ -217,3 +217,75 @@ def test_a_machine_without_proc_has_no_bound(monkeypatch):
 
     monkeypatch.setattr("builtins.open", missing)
     assert checking._memory() == 1 << 62
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [("{use: swd, transform: {use: haar, levels: 5}}", "levels: 5"), ("{use: swd, transform: {use: same}}", "pyramid")],
+)
+def test_a_metric_that_cannot_measure_the_images_is_refused_with_its_line(plugins, wavekit, recipe, metric, words):
+    source = """
+        from wavekit_core.kinds import Transform
+
+        class Same(Transform):
+            def target(self, source):
+                return source
+
+            def forward(self, x):
+                return x
+
+            def inverse(self, y):
+                return y
+    """
+    plugins("wk-same", source, {"wavekit.v1.transform": {"same": "wk_same:Same"}})
+    path = recipe(f"data: {{use: digits}}\ngenerator: {{use: gmm}}\ntrain: {{steps: 0}}\nevaluate: [{metric}]\n")
+    code, _, err = wavekit("check", path)
+    assert code == 2
+    assert "recipe.yaml:4:" in err
+    assert words in err
+
+
+def test_a_loss_that_cannot_be_computed_is_the_plugins_fault_before_training(plugins, wavekit, recipe):
+    source = """
+        import functools
+        import torch
+        from wavekit_core.kinds import Generator, Loss, Objective
+        from wavekit_core.spaces import ImageSpace
+
+        class Wrong(Generator):
+            def __init__(self, space: ImageSpace):
+                super().__init__()
+                self.space = space
+                self.net = torch.nn.Linear(3, 1)
+
+            def objectives(self):
+                adam = functools.partial(torch.optim.Adam, lr=1e-3)
+                return [Objective("o", [{"params": list(self.parameters())}], self.loss, adam)]
+
+            def loss(self, batch):
+                return Loss(self.net(batch.data.flatten(1)).mean())
+    """
+    plugins("wk-wrong", source, {"wavekit.v1.generator": {"wrong": "wk_wrong:Wrong"}})
+    code, _, err = wavekit("check", recipe("data: {use: digits}\ngenerator: {use: wrong}\n"))
+    assert code == 3
+    assert "generator 'wrong' of wk-wrong 1.0 failed while computing the loss 'o'" in err
+
+
+def test_samples_of_the_wrong_shape_are_the_plugins_fault(plugins, wavekit, recipe):
+    source = """
+        import torch
+        from wavekit_core.kinds import Generator
+        from wavekit_core.spaces import ImageSpace
+
+        class Wrong(Generator):
+            def __init__(self, space: ImageSpace):
+                super().__init__()
+                self.space = space
+
+            def sample(self, count, labels=None):
+                return torch.zeros(count, 3)
+    """
+    plugins("wk-wrong", source, {"wavekit.v1.generator": {"wrong": "wk_wrong:Wrong"}})
+    code, _, err = wavekit("run", recipe("data: {use: digits}\ngenerator: {use: wrong}\n"))
+    assert code == 3
+    assert "gave (100, 3) while drawing samples; 100 of images 1×16×16" in err

@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from wavekit_core.component import Component, Node, Slot, node, signature_of
+from wavekit_core.component import Component, Node, Slot, signature_of
 from wavekit_core.kinds import Generator, Metric, Transform
+from wavekit_core.pyramid import PyramidSpace
 from wavekit_core.recipe.faults import Fault
 from wavekit_core.recipe.nodes import build, check_arguments
 from wavekit_core.recipe.source import parse
-from wavekit_core.spaces import ImageSpace, LatentSpace, PyramidSpace
+from wavekit_core.registry import node
+from wavekit_core.spaces import ImageSpace, LatentSpace
 
 SPACE = ImageSpace(1, 8, 8)
 

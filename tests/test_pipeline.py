@@ -13,7 +13,8 @@ from wavekit_wvae import VAE, GaussianMixture, PosteriorFit, Prior
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import Batch, Generator, Loss, Objective, Sampler, Transform
 from wavekit_core.pipeline import Pipeline
-from wavekit_core.spaces import ImageSpace, PyramidSpace
+from wavekit_core.pyramid import PyramidSpace
+from wavekit_core.spaces import ImageSpace
 
 torch.set_num_threads(1)
 SPACE = ImageSpace(1, 8, 8)

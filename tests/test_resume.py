@@ -32,7 +32,11 @@ def wavekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     install(site, "tiny-gan", source, {"wavekit.v1.generator": {"tiny-gan": "tiny_gan:TinyGan"}})
     env = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
     driver = subprocess.Popen(
-        [sys.executable, "-P", str(FIXTURES / "driver.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+        [sys.executable, "-P", str(FIXTURES / "driver.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
     )
     assert driver.stdin
     assert driver.stdout
@@ -112,6 +116,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(wavekit, reference, t
     assert wavekit("verify", run, log=log) == 5
     assert wavekit("run", recipe, "--out", run, log=log) == 0
     assert "step 24 is passed over" in log.read_text()
+    assert wavekit("verify", run, log=log) == 0
     assert results(run) == expected
 
 
@@ -138,7 +143,8 @@ def test_a_signal_in_the_last_step_loses_nothing(wavekit, reference, tmp_path):
 def test_a_signal_at_a_checkpoint_does_not_write_it_twice(wavekit, reference, tmp_path):
     recipe, expected = reference
     run, log = tmp_path / "run", tmp_path / "log"
-    assert wavekit("run", recipe, "--out", run, log=log, TERM_AT=4 * 16) == 143
+    assert wavekit("run", recipe, "--out", run, log=log, TERM_AT=4 * 16, TELL=1) == 143
+    assert log.read_text().count("checkpoint 16 is written") == 1
     assert not (run / "samples" / "step-00000016").exists()
     assert wavekit("run", recipe, "--out", run, log=log) == 0
     assert results(run) == expected

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from wavekit_haar import Haar
 
 from wavekit_core.errors import SpaceError
-from wavekit_core.pyramid import Pyramid
-from wavekit_core.spaces import Band, ImageSpace, LatentSpace, PyramidSpace, Space
+from wavekit_core.pyramid import Pyramid, PyramidSpace
+from wavekit_core.spaces import Band, ImageSpace, LatentSpace, Space
 
 images = st.builds(ImageSpace, st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
 pyramids = st.builds(

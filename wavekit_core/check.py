@@ -10,11 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wavekit_core.engine.step import Step
 from wavekit_core.errors import DataError, ResourceError
-from wavekit_core.kinds import Batch, Dataset
+from wavekit_core.kinds import Batch, Dataset, Generator
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.nodes import build
 from wavekit_core.recipe.recipe import Recipe
-from wavekit_core.session import build_control, build_pipeline
+from wavekit_core.registry import installed
+from wavekit_core.session import build_control, build_metrics, build_pipeline
 from wavekit_core.spaces import ImageSpace
 
 
@@ -38,8 +39,7 @@ def check(recipe: Recipe) -> Findings:
     with torch.device("meta"):
         pipeline = build_pipeline(recipe, space)
         build_control(recipe, space)
-        for node in recipe.part("evaluate"):
-            build(node)
+        build_metrics(recipe, space)
         step = Step(pipeline)
     parameters = {name: sum(p.numel() for p in step.parameters_of(name)) for name in step.objectives}
     weights = sum(t.numel() * t.element_size() for t in pipeline.state_dict().values())
@@ -53,7 +53,10 @@ def check(recipe: Recipe) -> Findings:
         remarks.append("nothing to train: the generator is fitted to the data")
     for module in pipeline.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            remarks.append("batch statistics couple the samples of a shard: results depend on train.shards")
+            remarks.append(
+                "batch statistics couple the samples of a shard: results depend on train.shards, and averaged weights are "
+                "evaluated with the statistics of the last ones"
+            )
             break
     _refuse_if_larger(memory, "a training step", recipe)
     return Findings(_walk(recipe, pipeline), parameters, flops, memory, remarks)
@@ -73,18 +76,24 @@ def _declared(recipe: Recipe, remarks: list[str]) -> tuple[ImageSpace, int]:
 
 
 def _walk(recipe: Recipe, pipeline: Pipeline) -> list[tuple[str, str]]:
+    """(name, space) after each part, nested pipelines included."""
     rows = [(recipe.part("data").entry.name, str(pipeline.spaces[0]))]
-    rows += [(n.entry.name, str(s)) for n, s in zip(recipe.part("transform"), pipeline.spaces[1:], strict=True)]
-    generator = pipeline.generator
-    latent = getattr(generator, "latent", None)
-    rows.append((recipe.part("generator").entry.name, str(latent) if latent else f"a model of {generator.space}"))
-    if sampler := recipe.part("sampler"):
-        rows.append((sampler.entry.name, str(pipeline.space)))
+    registry = installed()
+    inner: Generator = pipeline
+    while isinstance(inner, Pipeline):
+        parts = zip(inner.transforms, inner.spaces[1:], strict=True)
+        rows += [(registry.name_of(type(transform)), str(space)) for transform, space in parts]
+        inner = inner.generator
+    latent = getattr(inner, "latent", None)
+    rows.append((registry.name_of(type(inner)), str(latent) if latent else f"a model of {inner.space}"))
+    if pipeline.sampler is not None:
+        rows.append((registry.name_of(type(pipeline.sampler)), str(pipeline.space)))
     return rows
 
 
 def _trace(step: Step, recipe: Recipe, space: ImageSpace, classes: int, remarks: list[str]) -> tuple[int | None, int]:
-    """FLOPs of a step and bytes of saved activations, by running it on the meta device."""
+    """FLOPs of a step and bytes of saved activations, by running it on the meta device. A model may read values, which are
+    not there: then the cost is not known. Any other fault of its code is one."""
     count = recipe.train.batch_size // recipe.train.shards
     weights = {t.untyped_storage()._cdata for t in step.state_dict().values()}
     saved: dict[int, int] = {}
@@ -109,8 +118,14 @@ def _trace(step: Step, recipe: Recipe, space: ImageSpace, classes: int, remarks:
                     step(name, batch).value.backward()
                 flops += counter.get_total_flops() * recipe.train.shards
                 largest = max(largest, sum(saved.values()))
-    except Exception as error:  # a plugin may read values; a check must not fail for that
-        remarks.append(f"the cost of a step is not known without data: {type(error).__name__}: {str(error)[:100]}")
+            if step.objectives and step.generator.reconstructs:
+                with torch.no_grad():
+                    step.generator.reconstruct(batch.data)
+    except Exception as error:
+        cause = error.__cause__ or error
+        if not (isinstance(cause, NotImplementedError) or "meta" in str(cause).lower()):
+            raise
+        remarks.append(f"the cost of a step is not known without data: {str(cause)[:100]}")
         return None, 0
     return flops, largest
 

@@ -39,12 +39,11 @@ class Slot(Protocol[C_co]):
 
 
 class Node(dict[str, Any]):
-    """A component written down, as in a recipe: `{"use": name, parameter: value, …}`."""
+    """A component written down as in a recipe, `{"use": name, parameter: value, …}`; `wavekit_core.registry.node` makes one."""
 
-
-def node(use: str, **parameters: Any) -> Any:
-    """A default that is a component: `def __init__(self, transform: Transform = node("haar", levels=2))`."""
-    return Node(use=use, **parameters)
+    def build(self, child: Child) -> Any:
+        """What a parameter of this description takes: the component, or the slot."""
+        raise TypeError("a node of a recipe is built by the recipe")
 
 
 class Component:
@@ -200,9 +199,7 @@ def _checked_child(owner: type, name: str, child: Child, value: Any) -> Any:
 
 def _checked_one(owner: type, name: str, child: Child, value: Any) -> Any:
     if isinstance(value, Node):
-        from wavekit_core.recipe.nodes import build_default
-
-        return build_default(child, value)
+        return value.build(child)
     if child.slot and callable(value) and not isinstance(value, Component):
         return value
     if not child.slot and isinstance(value, child.kind):

@@ -5,14 +5,10 @@ A plugin implements any of these as a module-level function marked with `hookimp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pluggy
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wavekit_core.report.sections import Section, View
 
 hookspec = pluggy.HookspecMarker("wavekit")
 hookimpl = pluggy.HookimplMarker("wavekit")
@@ -34,8 +30,9 @@ def checkpoint_written(folder: Path, step: int) -> None:
 
 
 @hookspec
-def report_section(view: View) -> Section | None:  # type: ignore[empty-body]
-    """A section of report.html for this run, or None."""
+def report_section(view: Any) -> Any:
+    """A section of report.html for this run (`view` is a `wavekit_core.report.sections.View`): a `Section` of that module, or
+    None."""
 
 
 @hookspec

@@ -21,13 +21,13 @@ Conventions, decided here once for every plugin:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from wavekit_core.spaces import PyramidSpace
+from wavekit_core.spaces import ImageSpace, Space
 
 Norm = Literal["ortho", "mean", "whiten", "unit-range"]
 ORIENTATIONS = ("H", "V", "D")
@@ -40,6 +40,10 @@ class Pyramid:
     approx: Tensor
     details: tuple[Tensor, ...]
     space: PyramidSpace
+
+    def __len__(self) -> int:
+        """The batch size."""
+        return len(self.approx)
 
     @property
     def levels(self) -> int:
@@ -73,3 +77,68 @@ class Pyramid:
             corner = picture[..., :height, :width]
             picture = torch.cat([torch.cat([corner, cV], -1), torch.cat([cH, cD], -1)], -2)
         return picture
+
+
+@dataclass(frozen=True)
+class PyramidSpace(Space):
+    """Pyramids of a multi-level wavelet transform of `image`.
+
+    `sizes` holds (height, width) of the details, coarse to fine; the approximation has the size of the coarsest.
+    `norm` is one of the normalisations above. `orthonormal` says whether coefficient energy is pixel
+    energy in the native filters, whatever the norm: orthonormal wavelets, critically sampled, at even sizes.
+    """
+
+    image: ImageSpace
+    wavelet: str
+    mode: str
+    norm: str
+    sizes: tuple[tuple[int, int], ...]
+    orthonormal: bool = field(default=False)
+
+    @property
+    def levels(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def channels(self) -> int:
+        return self.image.channels
+
+    @property
+    def band_shapes(self) -> dict[str, tuple[int, int, int]]:
+        """(C, h, w) of every band by name, coarse to fine: `cA2`, `cH2`, `cV2`, `cD2`, `cH1`, …"""
+        shapes = {f"cA{self.levels}": (self.channels, *self.sizes[0])}
+        for level, size in zip(range(self.levels, 0, -1), self.sizes, strict=True):
+            shapes |= {f"c{orientation}{level}": (self.channels, *size) for orientation in "HVD"}
+        return shapes
+
+    @property
+    def numbers(self) -> int:
+        return sum(c * h * w for c, h, w in self.band_shapes.values())
+
+    def holds(self, data: Any, count: int) -> bool:
+        shapes = {name: (count, *shape) for name, shape in self.band_shapes.items()}
+        return isinstance(data, Pyramid) and {name: tuple(band.shape) for name, band in data.bands().items()} == shapes
+
+    def flatten(self, pyramid: Pyramid) -> Tensor:
+        """A pyramid of batch size B to (B, numbers), coarse to fine."""
+        return torch.cat([band.flatten(1) for band in pyramid.bands().values()], dim=1)
+
+    def unflatten(self, vectors: Tensor) -> Pyramid:
+        """(B, numbers) to a pyramid."""
+        shapes = self.band_shapes
+        pieces = vectors.split([c * h * w for c, h, w in shapes.values()], dim=1)
+        bands = {
+            name: piece.reshape(len(piece), *shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
+        }
+        return Pyramid.from_bands(bands, self)
+
+    def zeros(self, count: int, device: torch.device | str = "cpu") -> Pyramid:
+        return self.unflatten(torch.zeros(count, self.numbers, device=device))
+
+    def __str__(self) -> str:
+        approx = "×".join(map(str, self.sizes[0]))
+        details = ", ".join("×".join(map(str, size)) for size in self.sizes)
+        return (
+            f"pyramid {self.wavelet}, {self.levels} level{'s' * (self.levels > 1)} ({self.mode}, {self.norm}): "
+            f"{self.channels} × (approximation {approx}; 3 details of {details})"
+        )

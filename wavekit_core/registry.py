@@ -15,10 +15,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pluggy
 
 from wavekit_core import catalogue, hooks
+from wavekit_core.component import Child, Node, signature_of
 from wavekit_core.errors import PluginError, RecipeError
 
 API = 1
@@ -153,11 +155,13 @@ class Registry:
         if not (isinstance(component, type) and issubclass(component, base)):
             raise PluginError(f"{who} is no {base.__name__}: {entry.value} must be a subclass of it")
         try:
-            from wavekit_core.component import signature_of
-
-            signature_of(component)
+            signature = signature_of(component)
         except Exception as error:
             raise PluginError(f"{who} has a constructor that is no schema: {_first_line(error)}") from error
+        if entry.kind == "generator" and signature.port is None:
+            raise PluginError(
+                f"{who} has no space port: a generator's first parameter is annotated with the space it models"
+            )
         self._register_hooks(module, entry)
         self._loaded[entry] = component
         return component
@@ -192,6 +196,23 @@ class Registry:
                 for path in sorted(Path(location, *below).glob("*.yaml")):
                     found.setdefault(path.stem, path)
         return found
+
+
+class _InstalledNode(Node):
+    """A component to be looked up in the registry when it is needed."""
+
+    def build(self, child: Child) -> Any:
+        owner = installed().load(installed().find(child.kind.kind, self["use"]))
+        parameters = {key: value for key, value in self.items() if key != "use"}
+        if not child.slot:
+            return owner(**parameters)
+        has_port = signature_of(owner).port is not None
+        return lambda space: owner(space, **parameters) if has_port else owner(**parameters)
+
+
+def node(use: str, **parameters: Any) -> Any:
+    """A default that is a component: `def __init__(self, transform: Transform = node("haar", levels=2))`."""
+    return _InstalledNode(use=use, **parameters)
 
 
 def nearest(word: str, choices: list[str]) -> str | None:

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from wavekit_core.engine.shards import seed, seeded
-from wavekit_core.errors import DataError, ResourceError
+from wavekit_core.errors import DataError, ResourceError, SpaceError
 from wavekit_core.kinds import Batch, Dataset, Metric
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.faults import Fault, RecipeFaults
-from wavekit_core.recipe.nodes import Checked, build
+from wavekit_core.recipe.nodes import Checked, build, located
 from wavekit_core.recipe.recipe import Recipe
 from wavekit_core.registry import installed
-from wavekit_core.spaces import Space
+from wavekit_core.spaces import ImageSpace, Space
 
 
 def choose_device(name: str) -> torch.device:
@@ -57,6 +57,19 @@ def build_control(recipe: Recipe, space: Space) -> Pipeline | None:
     return control
 
 
+def build_metrics(recipe: Recipe, space: ImageSpace) -> list[Metric]:
+    """The recipe's metrics. Raises RecipeFaults, at its line, for one that cannot measure images of `space`."""
+    metrics: list[Metric] = []
+    for node in recipe.part("evaluate"):
+        metric = build(node)
+        try:
+            metric.require(space)
+        except SpaceError as error:
+            raise located(error, node) from None
+        metrics.append(metric)
+    return metrics
+
+
 class Session:
     """Builds a recipe. `pipeline` starts from weights that depend on the seed alone."""
 
@@ -75,7 +88,7 @@ class Session:
         with torch.device("meta"):
             build_control(recipe, self.dataset.space)  # a fault of it is said before training, not after
         self.hook_faults = installed().load_hooks()
-        self.metrics: list[Metric] = [build(node) for node in recipe.part("evaluate")]
+        self.metrics: list[Metric] = build_metrics(recipe, self.dataset.space)
 
     def control(self) -> Pipeline | None:
         """The control, fitted to the training set."""

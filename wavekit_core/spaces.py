@@ -6,14 +6,11 @@ therefore checked before anything is computed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from wavekit_core.pyramid import Pyramid
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,18 @@ class Space:
     def numbers(self) -> int:
         """How many numbers one element of the space has."""
         raise TypeError(f"{type(self).__name__} does not say how many numbers it has")
+
+    def holds(self, data: Any, count: int) -> bool:
+        """Whether `data` has the form of `count` elements. Values are not looked at."""
+        return True
+
+    def flatten(self, data: Any) -> Tensor:
+        """Elements as vectors (B, numbers)."""
+        raise TypeError(f"{type(self).__name__} has no vectors")
+
+    def unflatten(self, vectors: Tensor) -> Any:
+        """The inverse of `flatten`."""
+        raise TypeError(f"{type(self).__name__} has no vectors")
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,9 @@ class ImageSpace(Space):
     def numbers(self) -> int:
         return self.channels * self.height * self.width
 
+    def holds(self, data: Any, count: int) -> bool:
+        return isinstance(data, Tensor) and tuple(data.shape) == (count, *self.shape)
+
     def flatten(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, numbers)."""
         return images.flatten(1)
@@ -57,69 +69,6 @@ class ImageSpace(Space):
 
     def __str__(self) -> str:
         return f"images {self.channels}×{self.height}×{self.width} in [{self.low:g}, {self.high:g}]"
-
-
-@dataclass(frozen=True)
-class PyramidSpace(Space):
-    """Pyramids of a multi-level wavelet transform of `image`.
-
-    `sizes` holds (height, width) of the details, coarse to fine; the approximation has the size of the coarsest.
-    `norm` is one of the normalisations in `wavekit_core.pyramid`. `orthonormal` says whether coefficient energy is pixel
-    energy in the native filters, whatever the norm: orthonormal wavelets, critically sampled, at even sizes.
-    """
-
-    image: ImageSpace
-    wavelet: str
-    mode: str
-    norm: str
-    sizes: tuple[tuple[int, int], ...]
-    orthonormal: bool = field(default=False)
-
-    @property
-    def levels(self) -> int:
-        return len(self.sizes)
-
-    @property
-    def channels(self) -> int:
-        return self.image.channels
-
-    @property
-    def band_shapes(self) -> dict[str, tuple[int, int, int]]:
-        """(C, h, w) of every band by name, coarse to fine: `cA2`, `cH2`, `cV2`, `cD2`, `cH1`, …"""
-        shapes = {f"cA{self.levels}": (self.channels, *self.sizes[0])}
-        for level, size in zip(range(self.levels, 0, -1), self.sizes, strict=True):
-            shapes |= {f"c{orientation}{level}": (self.channels, *size) for orientation in "HVD"}
-        return shapes
-
-    @property
-    def numbers(self) -> int:
-        return sum(c * h * w for c, h, w in self.band_shapes.values())
-
-    def flatten(self, pyramid: Pyramid) -> Tensor:
-        """A pyramid of batch size B to (B, numbers), coarse to fine."""
-        return torch.cat([band.flatten(1) for band in pyramid.bands().values()], dim=1)
-
-    def unflatten(self, vectors: Tensor) -> Pyramid:
-        """(B, numbers) to a pyramid."""
-        from wavekit_core.pyramid import Pyramid
-
-        shapes = self.band_shapes
-        pieces = vectors.split([c * h * w for c, h, w in shapes.values()], dim=1)
-        bands = {
-            name: piece.reshape(len(piece), *shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
-        }
-        return Pyramid.from_bands(bands, self)
-
-    def zeros(self, count: int, device: torch.device | str = "cpu") -> Pyramid:
-        return self.unflatten(torch.zeros(count, self.numbers, device=device))
-
-    def __str__(self) -> str:
-        approx = "×".join(map(str, self.sizes[0]))
-        details = ", ".join("×".join(map(str, size)) for size in self.sizes)
-        return (
-            f"pyramid {self.wavelet}, {self.levels} level{'s' * (self.levels > 1)} ({self.mode}, {self.norm}): "
-            f"{self.channels} × (approximation {approx}; 3 details of {details})"
-        )
 
 
 @dataclass(frozen=True)

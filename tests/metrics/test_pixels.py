@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from wavekit_core.errors import DataError
+from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.metric import Evidence
 from wavekit_core.metrics.pixels import MeanSquaredError, PeakSignalToNoise, StructuralSimilarity, ssim_window
 from wavekit_core.spaces import ImageSpace
@@ -79,8 +79,8 @@ def test_ssim_of_one_colour_image_and_of_equal_images():
 
 
 def test_ssim_refuses_what_has_no_window():
-    with pytest.raises(DataError, match="3×3"):
-        ssim_window(2, 40)
+    with pytest.raises(SpaceError, match="3×3"):
+        StructuralSimilarity().require(ImageSpace(1, 2, 40))
 
 
 @pytest.mark.parametrize("metric", [MeanSquaredError, PeakSignalToNoise, StructuralSimilarity])

@@ -84,7 +84,7 @@ class Loop:
                 (loss.value / len(shards)).backward()
                 value_of = {"loss": loss.value, **loss.terms} | {"loss": loss.value}  # a term cannot hide the loss
                 for term, value in value_of.items():
-                    sums[term] = sums.get(term, 0) + value.detach() / len(shards)
+                    sums[term] = sums.get(term, 0) + torch.as_tensor(value).detach() / len(shards)
             sums["gradient norm"] = self._clip(name)
             self._take_in(name, sums)
             optimizer.step()

@@ -30,7 +30,10 @@ class Split(Protocol):
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64], /) -> Batch:
         """The images (B, C, H, W), float32 in the data set's range, and labels at `indices`. Raises `DataError` with the
-        file's name."""
+        file's name.
+
+        Called from a loader's thread: it draws no random numbers. What must vary between epochs is the loop's.
+        """
         ...
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wavekit_core.component import Component
 from wavekit_core.kinds.dataset import Dataset
+from wavekit_core.spaces import ImageSpace
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class Metric(Component, ABC):
     kind: ClassVar[str] = "metric"
 
     reads: ClassVar[Literal["reconstructions", "samples"]]
+
+    def require(self, space: ImageSpace) -> None:
+        """Raise `SpaceError`, with reason and remedy, if images of `space` cannot be measured. Called before training."""
 
     @abstractmethod
     def measure(self, evidence: Evidence) -> Sequence[Figure]:

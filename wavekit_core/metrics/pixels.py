@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from wavekit_core.errors import DataError
+from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.metric import Evidence, Figure, Metric
+from wavekit_core.spaces import ImageSpace
 
 CHUNK = 256
 PSNR_OF_IDENTICAL = 100.0
@@ -60,10 +61,14 @@ class StructuralSimilarity(Metric):
     The window is the paper's, Gaussian of 11 × 11 and σ = 1.5, where it fits into the image (16 pixels: yes). In smaller
     images it is the largest odd window that fits, with σ in proportion (7 × 7 and σ = 0.95 for 8 pixels). The unit names
     it, because values of different windows do not compare. Only windows that lie inside the image count; colours are
-    compared one by one and averaged. Raises `DataError` for images that are smaller than 3 pixels.
+    compared one by one and averaged. Images smaller than 3 pixels are refused.
     """
 
     reads: ClassVar[Literal["reconstructions", "samples"]] = "reconstructions"
+
+    def require(self, space: ImageSpace) -> None:
+        if min(space.height, space.width) < 3:
+            raise SpaceError(self, f"ssim needs images of at least 3×3 pixels, not {space}", "leave ssim out")
 
     def measure(self, evidence: Evidence) -> Sequence[Figure]:
         from torchmetrics.functional.image import structural_similarity_index_measure
@@ -84,12 +89,7 @@ class StructuralSimilarity(Metric):
 def ssim_window(height: int, width: int) -> int:
     """Side of the SSIM window for images of this size: odd, at most 11."""
     side = min(height, width, SSIM_WINDOW)
-    window = side if side % 2 else side - 1
-    if window < 3:
-        raise DataError(
-            f"ssim on images of {height}×{width} pixels; its smallest window is 3×3; leave ssim out of the metrics"
-        )
-    return window
+    return side if side % 2 else side - 1
 
 
 def _span(evidence: Evidence) -> float:

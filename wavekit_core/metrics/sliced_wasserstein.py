@@ -9,13 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wavekit_core.component import node
-from wavekit_core.errors import RecipeError
+from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.dataset import Dataset
 from wavekit_core.kinds.metric import Evidence, Figure, Metric
 from wavekit_core.kinds.transform import Transform
 from wavekit_core.metrics.real_images import CHUNK, Seed, batches, load, subset
-from wavekit_core.spaces import PyramidSpace
+from wavekit_core.pyramid import PyramidSpace
+from wavekit_core.registry import node
+from wavekit_core.spaces import ImageSpace
 
 PROJECTIONS_AT_ONCE = 64
 FITTED_TO = 10_000
@@ -30,8 +31,8 @@ class SlicedWasserstein(Metric):
     unit is one coefficient of the transform. `swd` is the mean over groups.
 
     Both sets have the size of the smallest among samples, held-out and training images; larger ones are thinned out. The
-    floor is the distance between held-out and training images at that number. Raises `RecipeError` for a transform that does
-    not give a pyramid, `SpaceError` for one that does not fit the images.
+    floor is the distance between held-out and training images at that number. A transform that gives no pyramid, or does not
+    fit the images, is refused.
     """
 
     reads: ClassVar[Literal["reconstructions", "samples"]] = "samples"
@@ -44,6 +45,13 @@ class SlicedWasserstein(Metric):
     ):
         self._transform, self._projections, self._seed = transform, projections, seed
         self._fitted_to: Dataset | None = None
+
+    def require(self, space: ImageSpace) -> None:
+        target = self._transform.target(space)
+        if not isinstance(target, PyramidSpace):
+            raise SpaceError(
+                self, f"swd needs a transform that gives a pyramid, not {target}", "use haar", at="transform"
+            )
 
     @torch.no_grad()
     def measure(self, evidence: Evidence) -> Sequence[Figure]:
@@ -69,12 +77,8 @@ class SlicedWasserstein(Metric):
         ]
 
     def _prepare(self, dataset: Dataset) -> None:
-        """Check the transform against the data set, and fit it to the training images."""
-        target = self._transform.target(dataset.space)
-        if not isinstance(target, PyramidSpace):
-            raise RecipeError(
-                f"swd needs a transform that gives a pyramid; this one gives {target}; use haar, for example"
-            )
+        """Fit the transform to the training images."""
+        self.require(dataset.space)
         if self._fitted_to is not dataset:
             chosen = subset(len(dataset.train), FITTED_TO, self._seed)
             self._transform.fit(batch.data for batch in batches(dataset.train, chosen))

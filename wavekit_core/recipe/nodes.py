@@ -272,12 +272,6 @@ def located(error: SpaceError, otherwise: Checked) -> RecipeFaults:
     return RecipeFaults([Fault(mark, str(error), length)])
 
 
-def build_default(child: Child, data: Node) -> Any:
-    """A default that is a component, for a constructor called from Python."""
-    checked = _checked_plain(child.kind, data)
-    return slot(checked) if child.slot else build(checked)
-
-
 def build_named(kind: str, data: dict[str, Any]) -> Any:
     """The component that a plain node `{"use": name, …}` describes."""
     return build(_checked_plain(KINDS[kind], data))

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.transform import Transform
-from wavekit_core.pyramid import Norm, Pyramid
-from wavekit_core.spaces import ImageSpace, PyramidSpace, Space
+from wavekit_core.pyramid import Norm, Pyramid, PyramidSpace
+from wavekit_core.spaces import ImageSpace, Space
 from wavekit_core.wavelets.borders import Mode, coefficient_count
 from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.operator import analysis, synthesis

@@ -35,9 +35,17 @@ def command(
     if not session.pipeline.samples:
         raise RecipeError(f"{run}: this model does not sample; give its recipe a `sampler`")
     classes = session.dataset.classes
+    if label is not None and not session.pipeline.conditional:
+        raise RecipeError(f"--label {label}: this model knows no classes")
     if label is not None and label >= len(classes):
         raise RecipeError(f"--label {label}: there are {len(classes)} classes, from 0")
     images, labels = session.draw(session.pipeline, count, label)
     target = out or Path(f"{recipe.name}-step-{step}.png")
-    write_images(images, labels, session.dataset.space, max(8, min(10, len(classes) or 8)), target)
+    write_images(
+        images,
+        labels if session.pipeline.conditional else None,
+        session.dataset.space,
+        max(8, min(10, len(classes) or 8)),
+        target,
+    )
     echo(target)

@@ -8,9 +8,9 @@ import torch
 from wavekit_haar import Haar
 from wavekit_wvae import VAE, DetailL1, GaussianKL, LaplaceKL, WaveletVAE
 
-from wavekit_core.component import node
 from wavekit_core.errors import RecipeError, SpaceError
 from wavekit_core.kinds import Batch, Transform
+from wavekit_core.registry import node
 from wavekit_core.spaces import ImageSpace, Space
 
 torch.set_num_threads(1)

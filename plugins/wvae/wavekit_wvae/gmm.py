@@ -11,7 +11,8 @@ from torch import Tensor
 
 from wavekit_core.errors import DataError
 from wavekit_core.kinds import Batch, Generator
-from wavekit_core.spaces import ImageSpace, PyramidSpace
+from wavekit_core.pyramid import PyramidSpace
+from wavekit_core.spaces import ImageSpace
 from wavekit_wvae.mixture import ClassMixture, FittedBuffers
 
 PositiveInt = Annotated[int, Field(gt=0)]

@@ -9,11 +9,11 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from wavekit_core.component import node
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import Batch, Generator, Transform
-from wavekit_core.pyramid import Pyramid
-from wavekit_core.spaces import ImageSpace, PyramidSpace
+from wavekit_core.pyramid import Pyramid, PyramidSpace
+from wavekit_core.registry import node
+from wavekit_core.spaces import ImageSpace
 from wavekit_wvae.regularizers import LevelWeight, Weight, level_weight
 
 

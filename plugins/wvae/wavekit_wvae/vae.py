@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from wavekit_core.component import Slot, node
+from wavekit_core.component import Slot
 from wavekit_core.kinds import Autoencoder, Batch, Loss, Objective, PosteriorState, Regularizer
+from wavekit_core.registry import node
 from wavekit_core.spaces import Band, ImageSpace, LatentSpace
 from wavekit_wvae.likelihood import Kind, Likelihood, elbo_objective, negative_elbo
 from wavekit_wvae.networks import CodeDecoder, CodeEncoder, Head
@@ -49,7 +50,7 @@ class VAE(Autoencoder):
         regularizers: Sequence[Slot[Regularizer]] = (node("gaussian-kl"),),
         code: PositiveInt = 16,
         width: PositiveInt = 32,
-        levels: PositiveInt = 2,
+        levels: Annotated[int, Field(ge=1, le=16)] = 2,
         likelihood: Kind = "gaussian",
         sigma: PositiveFloat | Literal["learned"] = "learned",
         lr: PositiveFloat = 1e-3,

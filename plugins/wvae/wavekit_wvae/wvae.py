@@ -12,11 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wavekit_core.component import Slot, node
+from wavekit_core.component import Slot
 from wavekit_core.errors import RecipeError, SpaceError
 from wavekit_core.kinds import Autoencoder, Batch, Loss, Objective, PosteriorState, Regularizer, Transform
-from wavekit_core.pyramid import Pyramid
-from wavekit_core.spaces import Band, ImageSpace, LatentSpace, PyramidSpace
+from wavekit_core.pyramid import Pyramid, PyramidSpace
+from wavekit_core.registry import node
+from wavekit_core.spaces import Band, ImageSpace, LatentSpace
 from wavekit_wvae.likelihood import Kind, Likelihood, elbo_objective, negative_elbo
 from wavekit_wvae.networks import CodeDecoder, CodeEncoder, Head, Refine, UNetEncoder
 from wavekit_wvae.scales import BandNoise, Granularity, positive

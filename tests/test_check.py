@@ -268,7 +268,7 @@ def test_a_loss_that_cannot_be_computed_is_the_plugins_fault_before_training(plu
     plugins("wk-wrong", source, {"wavekit.v1.generator": {"wrong": "wk_wrong:Wrong"}})
     code, _, err = wavekit("check", recipe("data: {use: digits}\ngenerator: {use: wrong}\n"))
     assert code == 3
-    assert "generator 'wrong' of wk-wrong 1.0 failed while computing the loss 'o'" in err
+    assert "a fault of the plugin wk-wrong 1.0: RuntimeError" in err
 
 
 def test_samples_of_the_wrong_shape_are_the_plugins_fault(plugins, wavekit, recipe):

@@ -30,7 +30,10 @@ def wavekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     site = tmp_path_factory.mktemp("site")
     source = (FIXTURES / "tiny_gan.py").read_text()
     install(site, "tiny-gan", source, {"wavekit.v1.generator": {"tiny-gan": "tiny_gan:TinyGan"}})
-    env = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    env = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+    }
     driver = subprocess.Popen(
         [sys.executable, "-P", str(FIXTURES / "driver.py")],
         stdin=subprocess.PIPE,

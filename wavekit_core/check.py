@@ -122,10 +122,9 @@ def _trace(step: Step, recipe: Recipe, space: ImageSpace, classes: int, remarks:
                 with torch.no_grad():
                     step.generator.reconstruct(batch.data)
     except Exception as error:
-        cause = error.__cause__ or error
-        if not (isinstance(cause, NotImplementedError) or "meta" in str(cause).lower()):
+        if not (isinstance(error, NotImplementedError) or "meta" in str(error).lower()):
             raise
-        remarks.append(f"the cost of a step is not known without data: {str(cause)[:100]}")
+        remarks.append(f"the cost of a step is not known without data: {str(error)[:100]}")
         return None, 0
     return flops, largest
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wavekit_core.blame import blamed, require
 from wavekit_core.component import Slot
+from wavekit_core.contract import require
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import Batch, Generator, Loss, Objective, Sampler, Transform
 from wavekit_core.spaces import Space
@@ -56,24 +56,20 @@ class Pipeline(Generator):
     def represent(self, images: Any, upto: int | None = None) -> Any:
         """Images through the first `upto` transforms (all by default)."""
         for transform in list(self.transforms)[:upto]:
-            with blamed(transform, "transforming a batch"):
-                images = transform(images)
+            images = transform(images)
         return images
 
     def invert(self, representation: Any) -> Any:
         """A representation back to images."""
         for transform in reversed(list(self.transforms)):
             assert isinstance(transform, Transform)
-            with blamed(transform, "inverting a batch"):
-                representation = transform.inverse(representation)
+            representation = transform.inverse(representation)
         return representation
 
     def objectives(self) -> Sequence[Objective]:
         def represented(objective: Objective) -> Objective:
             def loss(batch: Batch) -> Loss:
-                represented = self._represented(batch)
-                with blamed(self.generator, f"computing the loss {objective.name!r}"):
-                    return objective.loss(represented)
+                return objective.loss(self._represented(batch))
 
             return Objective(objective.name, objective.parameters, loss, objective.optimizer)
 
@@ -82,33 +78,26 @@ class Pipeline(Generator):
     def fit(self, batches: Callable[[], Iterable[Batch]]) -> None:
         for index, transform in enumerate(self.transforms):
             assert isinstance(transform, Transform)
-            with blamed(transform, "fitting to the data"):
-                transform.fit(self.represent(batch.data, index) for batch in batches())
-        with blamed(self.generator, "fitting to the data"):
-            self.generator.fit(lambda: map(self._represented, batches()))
+            transform.fit(self.represent(batch.data, index) for batch in batches())
+        self.generator.fit(lambda: map(self._represented, batches()))
 
     def fit_sampler(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Let the sampler learn from the trained model; samplers of nested pipelines too."""
         if isinstance(self.generator, Pipeline):
             self.generator.fit_sampler(lambda: map(self._represented, batches()))
         if self.sampler is not None:
-            with blamed(self.sampler, "fitting to the model"):
-                self.sampler.fit(self.generator, lambda: map(self._represented, batches()))
+            self.sampler.fit(self.generator, lambda: map(self._represented, batches()))
 
     def sample(self, count: int, labels: Tensor | None = None) -> Any:
-        drawing = "drawing samples"
-        with blamed(self.sampler or self.generator, drawing):
-            if self.sampler is not None:
-                drawn = self.sampler.sample(self.generator, count, labels)
-            else:
-                drawn = self.generator.sample(count, labels)
-        return self.invert(require(self.spaces[-1], drawn, count, self.sampler or self.generator, drawing))
+        if self.sampler is not None:
+            drawn = self.sampler.sample(self.generator, count, labels)
+        else:
+            drawn = self.generator.sample(count, labels)
+        return self.invert(require(self.spaces[-1], drawn, count, self.sampler or self.generator, "drawing samples"))
 
     def reconstruct(self, data: Any) -> Any:
-        represented, reconstructing = self.represent(data), "reconstructing"
-        with blamed(self.generator, reconstructing):
-            given = self.generator.reconstruct(represented)
-        return self.invert(require(self.spaces[-1], given, len(data), self.generator, reconstructing))
+        given = self.generator.reconstruct(self.represent(data))
+        return self.invert(require(self.spaces[-1], given, len(data), self.generator, "reconstructing"))
 
     def _represented(self, batch: Batch) -> Batch:
         return Batch(self.represent(batch.data), batch.labels)

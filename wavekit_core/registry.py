@@ -40,6 +40,9 @@ class Entry:
     version: str
     api: int
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r} of {self.distribution} {self.version}"
+
     @property
     def qualified(self) -> str:
         return f"{self.distribution}:{self.name}"
@@ -140,7 +143,7 @@ class Registry:
 
         if entry in self._loaded:
             return self._loaded[entry]
-        who = f"{entry.kind} {entry.name!r} of {entry.distribution} {entry.version}"
+        who = str(entry)
         module_name, _, attribute = entry.value.partition(":")
         try:
             module = importlib.import_module(module_name)

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.metric import Evidence
-from wavekit_core.metrics.pixels import MeanSquaredError, PeakSignalToNoise, StructuralSimilarity, ssim_window
+from wavekit_core.metrics.pixels import MeanSquaredError, PeakSignalToNoise, StructuralSimilarity
 from wavekit_core.spaces import ImageSpace
 
 

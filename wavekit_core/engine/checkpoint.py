@@ -90,18 +90,21 @@ def load_weights(generator: nn.Module, files: Mapping[str, bytes], averaged: boo
 
 
 def _fitting(
-    files: Mapping[str, bytes], file: str, expected: Mapping[str, Tensor], finite: Container[str]
+    files: Mapping[str, bytes], file: str, expected: Mapping[str, Tensor], parameters: Container[str]
 ) -> dict[str, Tensor]:
-    """The tensors of a file: exactly the expected names, shapes and types, and numbers where they must be `finite`."""
+    """The tensors of a file: exactly the expected names; parameters of the expected shapes and types, and finite. A fitted
+    module may give its buffers any shape while it loads."""
     found = _tensors(files, file)
     for name in sorted(set(found) ^ set(expected)):
         raise DamagedError(
             f"{file}: {name} {'is foreign to' if name in found else 'is missing for'} the recipe's model"
         )
     for name, tensor in found.items():
+        if name not in parameters:
+            continue
         if _kind(tensor) != _kind(expected[name]):
             raise DamagedError(f"{file}: {name} is {_kind(tensor)}, the recipe's model has {_kind(expected[name])}")
-        if name in finite and not _finite(tensor):
+        if not _finite(tensor):
             raise DamagedError(f"{file}: {name} is not finite (it holds NaN or infinity)")
     return found
 

@@ -249,9 +249,7 @@ def build(checked: Checked, space: Space | None = None) -> Any:
                 f"{_use_mark(checked.value)}: {who} is too large for any memory; make it smaller"
             ) from error
         entry = checked.entry
-        who = (
-            f"{entry.kind} {entry.name!r} of {entry.distribution} {entry.version}" if entry else checked.owner.__name__
-        )
+        who = str(entry) if entry else checked.owner.__name__
         raise PluginError(f"{who} failed while it was built: {type(error).__name__}: {str(error)[:200]}") from error
     instance.__dict__["_checked"] = checked
     return instance

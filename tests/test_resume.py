@@ -171,13 +171,22 @@ def test_a_changed_plugin_is_refused(wavekit, reference, tmp_path):
 def test_a_finished_run_is_left_alone_and_extended_on_demand(wavekit, reference, tmp_path):
     recipe, _ = reference
     run, log = tmp_path / "run", tmp_path / "log"
-    assert wavekit("run", recipe, "--out", run, log=log) == 0
+    constant = ("-s", "train.schedule=constant")
+    assert wavekit("run", recipe, "--out", run, *constant, log=log) == 0
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
-    assert wavekit("run", recipe, "--out", run, log=log) == 0
+    assert wavekit("run", recipe, "--out", run, *constant, log=log) == 0
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
-    assert wavekit("run", recipe, "--out", run, "--extend", "6", log=log) == 0
+    assert wavekit("run", recipe, "--out", run, "--extend", "6", *constant, log=log) == 0
     assert (run / "checkpoints" / "step-00000036").exists()
     assert b'data-step="36"' in (run / "report.html").read_bytes()
+
+
+def test_a_cosine_schedule_is_not_extended(wavekit, reference, tmp_path):
+    recipe, _ = reference
+    run, log = tmp_path / "run", tmp_path / "log"
+    assert wavekit("run", recipe, "--out", run, log=log) == 0
+    assert wavekit("run", recipe, "--out", run, "--extend", "6", log=log) == 2
+    assert "a cosine schedule ends with its run" in log.read_text()
 
 
 def test_another_recipe_or_environment_is_refused_with_the_difference(wavekit, reference, tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from wavekit_core.check import check
 from wavekit_core.drawn import pictures
 from wavekit_core.engine import checkpoint, interrupts
 from wavekit_core.engine.averaging import Averaged
@@ -42,31 +43,41 @@ def start(
 ) -> None:
     """Run a recipe in a folder that the caller owns: begin, go on, or say that it is finished.
 
-    `threads` is the thread count if one was asked for; a run keeps its own, since another changes the bits. Raises RecipeError
-    if the folder holds something else, a run of another recipe (with the difference), or one of another thread count.
+    A new run is checked before anything is allocated. `threads` is the thread count if one was asked for; a run keeps its own,
+    since another changes the bits. Raises RecipeError if the folder holds something else, a run of another recipe (with the
+    difference), or one of another thread count.
     """
     run_folder = RunFolder(folder.resolve() if folder.is_symlink() else folder)
     run_folder.tidy()
     if not run_folder.exists:
         run_folder.require_free()
+        if wanted := threads or recipe.train.threads:
+            torch.set_num_threads(wanted)
+        for remark in check(recipe).remarks:
+            watcher.say(f"note: {remark}")
     else:
-        old = run_folder.head()["resolved.yaml"].decode()
-        if run_folder.lock()["recipe"] != recipe.digest():
-            lines = resolved.difference(old, recipe)[:20]
-            raise RecipeError(
-                f"{folder}: holds a run of another recipe; name another folder with --out\n" + "\n".join(lines)
-            )
+        _require_same(recipe, run_folder, extend, threads)
         if run_folder.finished and not extend:
-            watcher.say(
-                f"{folder}: finished at step {run_folder.lock()['steps']}, nothing to do; --extend STEPS trains on"
-            )
+            steps = run_folder.lock()["steps"]
+            watcher.say(f"{folder}: finished at step {steps}, nothing to do; --extend STEPS trains on")
             return
-        if threads not in (0, run_folder.lock()["threads"]):
-            raise RecipeError(
-                f"{folder}: runs with {run_folder.lock()['threads']} threads, and another number changes the results; leave "
-                "--threads away, or name another folder with --out"
-            )
     Run(recipe, run_folder, device, watcher).execute(source, resume_anyway, extend)
+
+
+def _require_same(recipe: Recipe, folder: RunFolder, extend: int, threads: int) -> None:
+    """Raise RecipeError if the run in `folder` cannot go on as it is asked to."""
+    lock = folder.lock()
+    if lock["recipe"] != recipe.digest():
+        lines = resolved.difference(folder.head()["resolved.yaml"].decode(), recipe)[:20]
+        changed = "\n".join(lines)
+        raise RecipeError(f"{folder.path}: holds a run of another recipe; name another folder with --out\n{changed}")
+    if extend and recipe.train.schedule == "cosine":
+        raise RecipeError(f"{folder.path}: a cosine schedule ends with its run; start another with more train.steps")
+    if threads not in (0, lock["threads"]):
+        raise RecipeError(
+            f"{folder.path}: runs with {lock['threads']} threads, and another number changes the results; leave --threads "
+            "away, or name another folder with --out"
+        )
 
 
 def recipe_of(folder: RunFolder) -> Recipe:
@@ -82,7 +93,7 @@ class Run:
         self.recipe = recipe
         self.folder = folder
         self.watcher = watcher
-        if folder.exists:  # the thread count changes the bits
+        if folder.exists:
             torch.set_num_threads(int(folder.lock()["threads"]))
         self.session = Session(recipe, device)
         self.model = Step(self.session.pipeline).to(device)
@@ -93,7 +104,7 @@ class Run:
 
     def execute(self, source: bytes, resume_anyway: bool = False, extend: int = 0) -> None:
         """Start or go on, train, draw, measure, report. `source` is the recipe file as given."""
-        for fault in installed().load_hooks():
+        for fault in self.session.hook_faults:
             self.watcher.warn(fault)
         if self.folder.exists:
             resumed = self._resume(resume_anyway, extend)
@@ -274,6 +285,7 @@ def load_model(recipe: Recipe, folder: RunFolder, device: torch.device, step: in
     chosen = kept[-1] if step is None else step
     try:
         files = folder.checkpoint_files(chosen)
+        torch.set_num_threads(int(folder.lock()["threads"]))
         session = Session(recipe, device)
         checkpoint.load_weights(session.pipeline, files, averaged=True)
         session.pipeline.to(device).eval()

@@ -36,23 +36,19 @@ def command(
     legal = name and isinstance(name.data, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name.data)
     folder = out or Path("runs") / (str(name.data) if name and legal else "run")
     with owned(folder):  # before torch is imported: a second writer is told at once
-        import torch
-
         from wavekit_core.recipe.recipe import from_value
         from wavekit_core.run import start
         from wavekit_core.session import choose_device
 
-        checked = from_value(value)
-        if threads or checked.train.threads:
-            torch.set_num_threads(threads or checked.train.threads)
         start(
-            checked,
+            from_value(value),
             source=locate(recipe).read_bytes(),
             folder=folder,
             device=choose_device(device),
             watcher=watcher(),
             extend=extend,
             resume_anyway=resume_anyway,
+            threads=threads,
         )
     echo(folder / "report.html")
 

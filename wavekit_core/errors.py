@@ -3,6 +3,8 @@
 A message reads "what was found; why that is a fault; what to do". It never needs a traceback to be understood.
 """
 
+import signal
+
 
 class WavekitError(Exception):
     """A fault that a user can act on. The base class stands for faults of wavekit itself (exit code 1)."""
@@ -65,9 +67,10 @@ class BusyError(WavekitError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived. Derived from KeyboardInterrupt so that no `except Exception` swallows it."""
+    """A signal asks the run to end. Derived from KeyboardInterrupt so that no `except Exception` swallows it. The exit code is
+    130 for SIGINT and 143, as for SIGTERM, for the others."""
 
     def __init__(self, signum: int):
         super().__init__(f"interrupted by signal {signum}")
         self.signum = signum
-        self.exit_code = 128 + signum
+        self.exit_code = 130 if signum == signal.SIGINT else 143

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,4 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command saves its state there is nothing to say about ^C
+    code = main()
+    if interrupts := sys.modules.get("wavekit_core.engine.interrupts"):
+        interrupts.ignore()
+    sys.exit(code)

@@ -11,6 +11,8 @@ from typer import Exit, Option, Typer, echo
 from typer.core import TyperGroup
 from typer.main import get_command as command_of
 
+from wavekit_cli.streams import open_streams, settle_output
+
 # name → (module below wavekit_cli.commands, one line); a name with a space belongs to a group
 COMMANDS = {
     "run": ("run", "Train, sample, measure and report; on an interrupted run, go on."),
@@ -112,6 +114,7 @@ def run(argv: list[str]) -> int:
     # idle OpenMP threads that spin cost small networks several times their own work
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     code = 0
+    open_streams()
     if "_WAVEKIT_COMPLETE" in os.environ:
         from typer.completion import completion_init
 
@@ -120,12 +123,15 @@ def run(argv: list[str]) -> int:
         _root().main(args=argv, prog_name="wavekit", standalone_mode=True)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 2
+    except OSError as error:  # of the standard output
+        from wavekit_cli.guard import report
+
+        code = report(error)
     interrupts = sys.modules.get("wavekit_core.engine.interrupts")
     received = interrupts.received() if interrupts else None
-    if received is not None and code == 130:
-        code = 128 + received
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, `head` say, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if received is not None and code == 130:  # typer's code for whatever interrupted an import
+        from wavekit_core.errors import Interrupted
+
+        code = Interrupted(received).exit_code
+    settle_output()
     return code

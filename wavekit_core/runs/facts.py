@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -42,11 +43,17 @@ def gather(entries: Iterable[Entry], device: torch.device, data: str, recipe: st
 
 def machine() -> str:
     """The machine in words, to stand beside published figures."""
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU"
-    return (
-        f"{name}, {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads, "
-        f"Python {platform.python_version()}, torch {torch.__version__}"
-    )
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} of {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return f"{platform.machine()} CPU"
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from wavekit_haar import Haar
 from wavekit_wvae import DetailL1, GaussianKL, LaplaceKL, OracleShrinkage, WaveletVAE, edit, heatmap
 from wavekit_wvae.interpret import leakage, pixels_of
 
+from wavekit_core.data.digits import Digits
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import PosteriorState
 from wavekit_core.spaces import ImageSpace
@@ -54,6 +55,32 @@ def test_the_published_objective_is_wavelet_shrinkage(rule):
         schedule.step()
     reached = objective(means).item()
     assert best - 1e-6 <= reached <= 1.01 * best
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.2])
+def test_a_linear_encoder_reaches_the_oracle_and_never_beats_it(weight):
+    """32 real digits are fewer than the 256 coefficients, so one matrix can send each to its own optimum."""
+    images = Digits(size=16).train.batch(range(32)).data.double()
+    model = WaveletVAE(SPACE, Haar(levels=2), [partial(DetailL1, weight=weight)], width=4, sigma=SIGMA)
+    oracle = OracleShrinkage(SPACE, Haar(levels=2), weight=weight, sigma=SIGMA)
+    constant = 0.5 * math.log(2 * math.pi * SIGMA**2)
+    coefficients = model.pyramid_space.flatten(Haar(levels=2)(images))
+    encoder = torch.eye(SPACE.numbers, dtype=torch.float64).requires_grad_()
+
+    def objective(means):
+        return model.loss_of(images, state_of(model, means, noise=False)).value - constant
+
+    best = objective(oracle.shrink(images).bands()).item()
+    optimizer = torch.optim.Adam([encoder], lr=3e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1500)
+    for _ in range(1500):
+        optimizer.zero_grad()
+        loss = objective(model.pyramid_space.unflatten(coefficients @ encoder.T).bands())
+        assert loss.item() >= best - 1e-9
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    assert loss.item() <= 1.01 * best
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,21 @@ from wavekit_core import registry
 torch.set_num_threads(1)
 FIXTURES = Path(__file__).parent / "fixtures"
 
+# a plugin's module with the smallest legal transform
+SAME = """
+    from wavekit_core.kinds import Transform
+
+    class Same(Transform):
+        def target(self, source):
+            return source
+
+        def forward(self, x):
+            return x
+
+        def inverse(self, y):
+            return y
+"""
+
 
 def install(
     folder: Path, distribution: str, source: str, points: dict[str, dict[str, str]], version: str = "1.0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.conftest import SAME
 from wavekit_core import check as checking
 from wavekit_core.check import check
 from wavekit_core.errors import ResourceError
@@ -224,20 +225,7 @@ def test_a_machine_without_proc_has_no_bound(monkeypatch):
     [("{use: swd, transform: {use: haar, levels: 5}}", "levels: 5"), ("{use: swd, transform: {use: same}}", "pyramid")],
 )
 def test_a_metric_that_cannot_measure_the_images_is_refused_with_its_line(plugins, wavekit, recipe, metric, words):
-    source = """
-        from wavekit_core.kinds import Transform
-
-        class Same(Transform):
-            def target(self, source):
-                return source
-
-            def forward(self, x):
-                return x
-
-            def inverse(self, y):
-                return y
-    """
-    plugins("wk-same", source, {"wavekit.v1.transform": {"same": "wk_same:Same"}})
+    plugins("wk-same", SAME, {"wavekit.v1.transform": {"same": "wk_same:Same"}})
     path = recipe(f"data: {{use: digits}}\ngenerator: {{use: gmm}}\ntrain: {{steps: 0}}\nevaluate: [{metric}]\n")
     code, _, err = wavekit("check", path)
     assert code == 2

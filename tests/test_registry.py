@@ -2,23 +2,11 @@
 
 import pytest
 
+from tests.conftest import SAME
 from wavekit_core.errors import PluginError
 from wavekit_core.kinds import Transform
 from wavekit_core.registry import UnknownComponent, installed
 
-GOOD = """
-    from wavekit_core.kinds import Transform
-
-    class Same(Transform):
-        def target(self, source):
-            return source
-
-        def forward(self, x):
-            return x
-
-        def inverse(self, y):
-            return y
-"""
 GROUP = "wavekit.v1.transform"
 RECIPE = "data: {use: digits, size: 8}\ntransform: {use: NAME}\ngenerator: {use: gmm}\ntrain: {steps: 0}\n"
 
@@ -29,7 +17,7 @@ def test_a_good_plugin_is_listed_without_import_and_loaded_by_name(plugins):
 
 
 def test_loading_registers_the_module_for_hooks(plugins):
-    plugins("wk-same", GOOD, {GROUP: {"same": "wk_same:Same"}})
+    plugins("wk-same", SAME, {GROUP: {"same": "wk_same:Same"}})
     entry = installed().find("transform", "same")
     assert issubclass(installed().load(entry), Transform)
     assert installed().manager.has_plugin("wk-same:wk_same")
@@ -45,9 +33,9 @@ def test_loading_registers_the_module_for_hooks(plugins):
         ("", "has no attribute"),
         ("class Same: pass", "must be a subclass"),
         ("Same = 3", "must be a subclass"),
-        (GOOD.replace("def target", "def __init__(self, *args): pass\n\n        def target"), "no \\*args"),
-        (GOOD.replace("def target", "def __init__(self, size): pass\n\n        def target"), "no annotation"),
-        (GOOD.replace("def target", "def __init__(self, size: Nowhere): pass\n\n        def target"), "Nowhere"),
+        (SAME.replace("def target", "def __init__(self, *args): pass\n\n        def target"), "no \\*args"),
+        (SAME.replace("def target", "def __init__(self, size): pass\n\n        def target"), "no annotation"),
+        (SAME.replace("def target", "def __init__(self, size: Nowhere): pass\n\n        def target"), "Nowhere"),
     ],
 )
 def test_a_broken_plugin_is_a_sentence_when_used_and_harms_nobody(plugins, recipe, wavekit, source, words):
@@ -65,7 +53,7 @@ def test_a_broken_plugin_is_a_sentence_when_used_and_harms_nobody(plugins, recip
 
 
 def test_another_api_version_is_refused_with_a_sentence(plugins, recipe, wavekit):
-    plugins("wk-same", GOOD, {"wavekit.v2.transform": {"same": "wk_same:Same"}})
+    plugins("wk-same", SAME, {"wavekit.v2.transform": {"same": "wk_same:Same"}})
     assert "made for API version 2, this is 1" in wavekit("plugins", "list")[1]
     code, _, err = wavekit("check", recipe(RECIPE.replace("NAME", "same")))
     assert code == 3
@@ -73,8 +61,8 @@ def test_another_api_version_is_refused_with_a_sentence(plugins, recipe, wavekit
 
 
 def test_two_owners_are_an_error_only_when_used(plugins, recipe, wavekit):
-    plugins("wk-one", GOOD, {GROUP: {"same": "wk_one:Same"}})
-    plugins("wk-two", GOOD, {GROUP: {"same": "wk_two:Same"}})
+    plugins("wk-one", SAME, {GROUP: {"same": "wk_one:Same"}})
+    plugins("wk-two", SAME, {GROUP: {"same": "wk_two:Same"}})
     code, _, err = wavekit("check", recipe(RECIPE.replace("NAME", "same")))
     assert code == 3
     assert "'wk-one:same' or 'wk-two:same'" in err
@@ -87,7 +75,7 @@ def test_built_in_names_cannot_be_stolen(plugins):
 
 
 def test_a_malformed_entry_points_file_costs_a_line(plugins, wavekit):
-    info = plugins("wk-same", GOOD, {GROUP: {"same": "wk_same:Same"}})
+    info = plugins("wk-same", SAME, {GROUP: {"same": "wk_same:Same"}})
     (info / "entry_points.txt").write_text("[wavekit.v1.transform\nsame")
     installed.cache_clear()
     code, out, _ = wavekit("plugins", "list")
@@ -96,7 +84,7 @@ def test_a_malformed_entry_points_file_costs_a_line(plugins, wavekit):
 
 
 def test_illegal_names_are_said(plugins):
-    plugins("wk-same", GOOD, {GROUP: {"sаme": "wk_same:Same"}})  # a Cyrillic letter
+    plugins("wk-same", SAME, {GROUP: {"sаme": "wk_same:Same"}})  # a Cyrillic letter
     assert any("no legal component name" in fault for fault in installed().faults)
 
 
@@ -115,7 +103,7 @@ def test_known_but_not_installed_names_the_pip_command(monkeypatch):
 
 
 def test_a_failing_constructor_names_the_plugin(plugins, recipe, wavekit):
-    source = GOOD.replace("def target", "def __init__(self): 1 / 0\n\n        def target")
+    source = SAME.replace("def target", "def __init__(self): 1 / 0\n\n        def target")
     plugins("wk-same", source, {GROUP: {"same": "wk_same:Same"}})
     code, _, err = wavekit("check", recipe(RECIPE.replace("NAME", "same")))
     assert code == 3

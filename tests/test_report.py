@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.conftest import SAME
 from wavekit_core.pictures import grid, levels, pairs, png
 from wavekit_core.report.sections import picture, table
 from wavekit_core.report.standard import _spread
@@ -28,25 +29,17 @@ samples: {count: 16, batch_size: 16}
 evaluate: [{use: mse}, {use: nearest}]
 control: {use: gmm, principal: 4, components: 1}
 """
-HOOKS = """
+HOOKS = (
+    SAME
+    + """
     from wavekit_core.hooks import hookimpl
-    from wavekit_core.kinds import Transform
     from wavekit_core.report.sections import Section
-
-    class Same(Transform):
-        def target(self, source):
-            return source
-
-        def forward(self, x):
-            return x
-
-        def inverse(self, y):
-            return y
 
     @hookimpl
     def report_section(SIGNATURE):
         BODY
 """
+)
 
 
 class Page(HTMLParser):

@@ -152,7 +152,8 @@ def test_evidence_is_in_eight_bit_steps(session, tiny_gan):
     for images in (shown.originals, shown.reconstructions, shown.samples):
         assert torch.equal(images, (images * 255).round() / 255)
         assert 0 <= images.min() <= images.max() <= 1
-    assert torch.equal(shown.originals, made.dataset.held_out.batch(range(300)).data)
+    assert torch.equal(shown.originals, made.held_out(300).data)
+    assert torch.equal(sorted_rows(shown.originals), sorted_rows(made.dataset.held_out.batch(range(300)).data))
     assert shown.sample_labels.tolist() == [i % 10 for i in range(25)]
     gan = session(RECIPE, "generator={use: tiny-gan}")
     assert evidence(gan, gan.pipeline).sample_labels is None  # it was not asked for classes
@@ -170,10 +171,19 @@ def test_quantisation_clamps_rounds_and_is_done_once(low, high):
     assert len(quantise(torch.linspace(low, high, 10_000), space).unique()) == 256
 
 
-def test_a_pass_gives_every_training_image_once_in_order(session):
+def sorted_rows(images):
+    rows = images.flatten(1)
+    return rows[torch.from_numpy(np.lexsort(rows.numpy().T))]
+
+
+def test_a_pass_gives_every_training_image_once_and_all_classes_early(session):
     made = session()
     data = torch.cat([batch.data for batch in made.batches()])
-    assert torch.equal(data, made.dataset.train.batch(range(len(made.dataset.train))).data)
+    again = torch.cat([batch.data for batch in made.batches()])
+    assert torch.equal(data, again)
+    assert torch.equal(sorted_rows(data), sorted_rows(made.dataset.train.batch(range(len(made.dataset.train))).data))
+    made.dataset.train._labels = np.sort(made.dataset.train._labels)  # a folder comes class by class
+    assert len(set(next(iter(made.batches())).labels.tolist())) == 10
 
 
 def test_the_command_line_measures_and_draws_the_same(wavekit, recipe, tmp_path):

@@ -15,7 +15,6 @@ from wavekit_core.drawn import pictures
 from wavekit_core.engine import checkpoint, interrupts
 from wavekit_core.engine.averaging import Averaged
 from wavekit_core.engine.loop import Loop
-from wavekit_core.engine.shards import seeded
 from wavekit_core.engine.step import Step
 from wavekit_core.errors import DamagedError, DivergedError, RecipeError, ResourceError
 from wavekit_core.evaluation import evaluate
@@ -27,7 +26,7 @@ from wavekit_core.report.page import render
 from wavekit_core.runs import facts
 from wavekit_core.runs.folder import RunFolder
 from wavekit_core.runs.publish import require_room
-from wavekit_core.session import Session
+from wavekit_core.session import Session, use_threads
 from wavekit_core.watch import Watcher
 
 
@@ -51,8 +50,7 @@ def start(
     run_folder.tidy()
     if not run_folder.exists:
         run_folder.require_free()
-        if wanted := threads or recipe.train.threads:
-            torch.set_num_threads(wanted)
+        use_threads(threads or recipe.train.threads or torch.get_num_threads())
         for remark in check(recipe).remarks:
             watcher.say(f"note: {remark}")
     else:
@@ -94,8 +92,8 @@ class Run:
         self.folder = folder
         self.watcher = watcher
         if folder.exists:
-            torch.set_num_threads(int(folder.lock()["threads"]))
-        self.session = Session(recipe, device)
+            use_threads(int(folder.lock()["threads"]))
+        self.session = Session(recipe, device, watcher)
         self.model = Step(self.session.pipeline).to(device)
         self.averaged = Averaged(self.model.trained(), recipe.train.ema)
         self.loop = Loop(self.model, self.averaged, self.session.dataset.train, recipe.train, recipe.seed, device)
@@ -111,8 +109,7 @@ class Run:
         else:
             resumed = None
             self._create(source)
-            with seeded(self.recipe.seed, "fit"):
-                self.session.pipeline.fit(self.session.batches)
+            self.session.fit()
         self.hooks.run_started(folder=self.folder.path, resumed_from=resumed)
         with self._last_good():
             self._require_room()
@@ -194,8 +191,7 @@ class Run:
         if bad:
             raise DamagedError(f"{self.folder.path}: no checkpoint is whole; start again with another --out")
         self.folder.truncate_metrics(0)
-        with seeded(self.recipe.seed, "fit"):
-            self.session.pipeline.fit(self.session.batches)
+        self.session.fit()
         return None
 
     # --- training
@@ -272,7 +268,13 @@ class Run:
         self.hooks.run_ended(folder=self.folder.path, step=step)
 
 
-def load_model(recipe: Recipe, folder: RunFolder, device: torch.device, step: int | None = None) -> tuple[Session, int]:
+def load_model(
+    recipe: Recipe,
+    folder: RunFolder,
+    device: torch.device,
+    step: int | None = None,
+    watcher: Watcher | None = None,
+) -> tuple[Session, int]:
     """A session with the averaged weights of a checkpoint in place: the newest, or that of `step`.
 
     Raises DamagedError if that checkpoint is damaged (no other is taken in its stead), RecipeError if there is none.
@@ -285,8 +287,8 @@ def load_model(recipe: Recipe, folder: RunFolder, device: torch.device, step: in
     chosen = kept[-1] if step is None else step
     try:
         files = folder.checkpoint_files(chosen)
-        torch.set_num_threads(int(folder.lock()["threads"]))
-        session = Session(recipe, device)
+        use_threads(int(folder.lock()["threads"]))
+        session = Session(recipe, device, watcher)
         checkpoint.load_weights(session.pipeline, files, averaged=True)
         session.pipeline.to(device).eval()
         if chosen in folder.sample_steps():

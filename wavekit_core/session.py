@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from wavekit_core.engine.shards import seed, seeded
+from wavekit_core.engine.order import permutation
+from wavekit_core.engine.shards import seed, seed_from, seeded
 from wavekit_core.errors import DataError, ResourceError, SpaceError
-from wavekit_core.kinds import Batch, Dataset, Metric
+from wavekit_core.kinds import Batch, Dataset, Metric, Split
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.faults import Fault, RecipeFaults
 from wavekit_core.recipe.nodes import Checked, build, located
 from wavekit_core.recipe.recipe import Recipe
 from wavekit_core.registry import installed
 from wavekit_core.spaces import ImageSpace, Space
+from wavekit_core.watch import Watcher
 
 
 def choose_device(name: str) -> torch.device:
@@ -33,6 +39,15 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ResourceError(f"device {name!r} is not supported; write cpu, cuda or cuda:N")
     return device
+
+
+def use_threads(count: int) -> None:
+    """Compute with so many CPU threads, in torch and in the libraries below NumPy: both change the bits, and more threads than
+    cores to run on cost several times the work."""
+    torch.set_num_threads(count)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(count)  # for libraries that are not loaded yet
+    threadpool_limits(count)  # for those that are
 
 
 def build_pipeline(recipe: Recipe, space: Space) -> Pipeline:
@@ -75,9 +90,10 @@ class Session:
 
     CHUNK = 256
 
-    def __init__(self, recipe: Recipe, device: torch.device):
+    def __init__(self, recipe: Recipe, device: torch.device, watcher: Watcher | None = None):
         self.recipe = recipe
         self.device = device
+        self.watcher = watcher or Watcher()
         self.dataset: Dataset = build(recipe.part("data"))
         if len(self.dataset.train) == 0:
             raise DataError("the data set has no training images; give it more images")
@@ -95,22 +111,53 @@ class Session:
         with seeded(self.recipe.seed, "control"):
             control = build_control(self.recipe, self.dataset.space)
             if control is not None:
-                control.to(self.device).fit(self.batches)
-                control.fit_sampler(self.batches)
+                with self._passes("fitting the control") as batches:
+                    control.to(self.device).fit(batches)
+                    control.fit_sampler(batches)
         return control
 
     def fit_sampler(self, step: int) -> None:
         """Let the sampler learn what it needs from the weights of `step`, which are in place, and the training set."""
         self.pipeline.eval()
-        with torch.no_grad(), seeded(self.recipe.seed, "fit sampler", step):
-            self.pipeline.fit_sampler(self.batches)
+        with (
+            torch.no_grad(),
+            seeded(self.recipe.seed, "fit sampler", step),
+            self._passes("fitting the sampler") as batches,
+        ):
+            self.pipeline.fit_sampler(batches)
+
+    def fit(self) -> None:
+        """Let transforms and generator learn what training needs."""
+        with seeded(self.recipe.seed, "fit"), self._passes("fitting to the data") as batches:
+            self.pipeline.fit(batches)
+
+    @contextlib.contextmanager
+    def _passes(self, name: str) -> Iterator[Callable[[], Iterator[Batch]]]:
+        """`batches`, watched: a pass over the training set is a phase of its own length."""
+        length = len(self.dataset.train)
+        with self.watcher.phase(name, length, unit="images") as advance:
+
+            def batches() -> Iterator[Batch]:
+                for index, batch in enumerate(self.batches()):
+                    advance(min(length, (index + 1) * self.CHUNK), "")
+                    yield batch
+
+            yield batches
 
     def batches(self) -> Iterator[Batch]:
-        """One pass over the training set in its own order, on the device."""
-        length = len(self.dataset.train)
-        for start in range(0, length, self.CHUNK):
-            batch = self.dataset.train.batch(np.arange(start, min(start + self.CHUNK, length)))
+        """One pass over the training set, on the device, in an order of its own: files often come class by class, and what
+        looks at the first images only must see all classes."""
+        order = self._shuffled(self.dataset.train)
+        for start in range(0, len(order), self.CHUNK):
+            batch = self.dataset.train.batch(order[start : start + self.CHUNK])
             yield Batch(batch.data.to(self.device), None if batch.labels is None else batch.labels.to(self.device))
+
+    def held_out(self, count: int) -> Batch:
+        """`count` held-out images, or all if there are fewer; always the same."""
+        return self.dataset.held_out.batch(self._shuffled(self.dataset.held_out)[:count])
+
+    def _shuffled(self, split: Split) -> NDArray[np.int64]:
+        return permutation(len(split), 0, seed_from(self.recipe.seed, "pass"))
 
     def labels(self, indices: Sequence[int], label: int | None = None) -> Tensor | None:
         """The classes asked for in samples of these indices: every class in turn, or one; None for a set without."""
@@ -145,10 +192,6 @@ class Session:
             with seeded(self.recipe.seed, "reconstruct", index):
                 parts.append(quantise(model.reconstruct(part.to(self.device)), self.dataset.space).cpu())
         return torch.cat(parts)
-
-    def held_out(self, count: int) -> Batch:
-        """The first `count` held-out images."""
-        return self.dataset.held_out.batch(np.arange(min(count, len(self.dataset.held_out))))
 
 
 def quantise(images: Tensor, space: Any) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from wavekit_core.watch import Advance, Watcher
 
 EVERY = 5.0  # seconds between plain lines
+SHORT = 2.0  # what takes less is not worth a line
 
 
 def out() -> Console:
@@ -54,7 +56,8 @@ class Live(Watcher):
                 progress.update(task, completed=now, note=note, rate=f"{rate:,.0f} {unit}/s" if unit else "")
 
             yield advance
-        self.console.print(f"{name}: {_took(started)}", style="dim")
+        if time.perf_counter() - started > SHORT:
+            self.console.print(f"{name}: {_took(started)}", style="dim")
 
     def say(self, text: str) -> None:
         self.console.print(text)
@@ -81,8 +84,15 @@ class Plain(Watcher):
             speed = f", {rate:,.0f} {unit}/s" if unit else ""
             self.say(f"{name}: {100 * now / max(1, total):.0f} %{speed}{left}{', ' + note if note else ''}")
 
-        yield advance
-        self.say(f"{name}: {_took(started)}")
+        hint = threading.Timer(SHORT, self.say, (f"{name} …",))
+        hint.daemon = True
+        hint.start()
+        try:
+            yield advance
+        finally:
+            hint.cancel()
+        if time.perf_counter() - started > SHORT:
+            self.say(f"{name}: {_took(started)}")
 
     def say(self, text: str) -> None:
         with contextlib.suppress(OSError):

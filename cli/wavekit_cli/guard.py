@@ -41,7 +41,9 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
 def report(error: BaseException) -> int:
     """Say what went wrong on the standard error; the exit code."""
     settle_output()
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) or isinstance(
+        error.__context__, BrokenPipeError
+    ):  # rich makes SystemExit of it
         return 0
     known = _known(error)
     if isinstance(known, Interrupted):

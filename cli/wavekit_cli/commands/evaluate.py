@@ -30,8 +30,8 @@ def command(
     from wavekit_core.session import choose_device
 
     folder = RunFolder(run)
-    session, step = load_model(recipe_of(folder), folder, choose_device(device), at)
-    rows = evaluate(session, watcher())
+    session, step = load_model(recipe_of(folder), folder, choose_device(device), at, watcher())
+    rows = evaluate(session, session.watcher)
     out().print(figures_table(rows))
     if json_file:
         lock = folder.lock()

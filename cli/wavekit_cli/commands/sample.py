@@ -23,6 +23,7 @@ def command(
 ) -> None:
     """Draw new images from a run. Image i is the same whatever the count."""
     use_data_root(data_root)
+    from wavekit_cli.console import watcher
     from wavekit_cli.pictures import write_images
     from wavekit_core.errors import RecipeError
     from wavekit_core.run import load_model, recipe_of
@@ -31,7 +32,7 @@ def command(
 
     folder = RunFolder(run)
     recipe = recipe_of(folder)
-    session, step = load_model(recipe, folder, choose_device(device), at)
+    session, step = load_model(recipe, folder, choose_device(device), at, watcher())
     if not session.pipeline.samples:
         raise RecipeError(f"{run}: this model does not sample; give its recipe a `sampler`")
     classes = session.dataset.classes

@@ -75,7 +75,7 @@ class PosteriorFit(Sampler):
         components: PositiveInt = 4,
         bins: PositiveInt = 12,
         ridge: Annotated[float, Field(ge=0)] = 1e-3,
-        fit_images: PositiveInt = 20_000,
+        fit_images: PositiveInt = 5_000,
     ):
         super().__init__()
         self.components, self.ridge, self.fit_images = components, ridge, fit_images

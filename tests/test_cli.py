@@ -102,3 +102,29 @@ def test_a_crash_is_a_short_message_and_a_file(wavekit, monkeypatch):
     assert code == 1
     assert "a fault of wavekit itself" in err
     assert "wavekit-crash-" in err
+
+
+def test_progress_on_a_terminal(tmp_path):
+    """A preview's own phase stands inside that of the training."""
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "data: {use: digits, size: 8}\ngenerator: {use: vae, levels: 1, width: 4}\nsampler: {use: posterior-fit, components: 1}\n"
+        "train: {steps: 6, batch_size: 8, checkpoint_every: 2}\nsamples: {count: 10, batch_size: 10}\n"
+    )
+    master, slave = os.openpty()
+    argv = [sys.executable, "-m", "wavekit_cli", "run", str(recipe), "--out", str(tmp_path / "run")]
+    child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=slave, env=os.environ | {"TERM": "xterm"})
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    assert child.wait() == 0, shown.decode()
+    assert b"images/s" in shown
+    assert b"fitting the sampler" in shown

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import SAME
+from tests.conftest import FIXTURES, SAME
 from wavekit_core.errors import PluginError
 from wavekit_core.kinds import Transform
 from wavekit_core.registry import UnknownComponent, installed
@@ -108,3 +108,40 @@ def test_a_failing_constructor_names_the_plugin(plugins, recipe, wavekit):
     code, _, err = wavekit("check", recipe(RECIPE.replace("NAME", "same")))
     assert code == 3
     assert "wk-same 1.0 failed while it was built: ZeroDivisionError" in err
+
+
+def test_a_qualified_name_stays_with_the_run(plugins, recipe, wavekit):
+    plugins("wk-one", SAME, {GROUP: {"same": "wk_one:Same"}})
+    plugins("wk-two", SAME, {GROUP: {"same": "wk_two:Same"}})
+    assert wavekit("run", recipe(RECIPE.replace("NAME", "wk-one:same")), "--out", "run")[0] == 0
+    assert wavekit("sample", "run", "-n", "2", "-o", "x.png")[0] == 0
+    code, _, err = wavekit("run", recipe(RECIPE.replace("NAME", "wk-two:same")), "--out", "run")
+    assert code == 2
+    assert "another recipe" in err
+
+
+def test_a_hook_that_fails_is_switched_off_and_ends_no_training(plugins, recipe, wavekit):
+    source = (FIXTURES / "tiny_gan.py").read_text() + (
+        "\n@hookimpl\ndef step_done(folder, step, row):\n    raise ConnectionRefusedError('no tracker')\n"
+    )
+    plugins("tiny-gan", source, {"wavekit.v1.generator": {"tiny-gan": "tiny_gan:TinyGan"}})
+    text = "data: {use: digits, size: 8}\ngenerator: {use: tiny-gan}\ntrain: {steps: 4, batch_size: 8, log_every: 1}\n"
+    code, _, err = wavekit("run", recipe(text))
+    assert code == 0
+    assert (
+        err.count("hook step_done of tiny-gan:tiny_gan failed and is switched off: ConnectionRefusedError: no tracker")
+        == 1
+    )
+
+
+def test_samples_that_are_not_finite_are_no_result(plugins, recipe, wavekit):
+    source = (
+        (FIXTURES / "tiny_gan.py")
+        .read_text()
+        .replace("return self.space.unflatten(", "return float('nan') * self.space.unflatten(")
+    )
+    plugins("tiny-gan", source, {"wavekit.v1.generator": {"tiny-gan": "tiny_gan:TinyGan"}})
+    text = "data: {use: digits, size: 8}\ngenerator: {use: tiny-gan}\ntrain: {steps: 2, batch_size: 8}\n"
+    code, _, err = wavekit("run", recipe(text))
+    assert code == 7
+    assert "gave numbers that are not finite while drawing samples" in err

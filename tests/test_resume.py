@@ -181,6 +181,19 @@ def test_a_finished_run_is_left_alone_and_extended_on_demand(wavekit, reference,
     assert b'data-step="36"' in (run / "report.html").read_bytes()
 
 
+def test_an_interrupted_extension_goes_on_and_is_not_extended_again(wavekit, reference, tmp_path):
+    recipe, _ = reference
+    run, log = tmp_path / "run", tmp_path / "log"
+    constant = ("run", recipe, "--out", run, "-s", "train.schedule=constant")
+    assert wavekit(*constant, log=log) == 0
+    assert wavekit(*constant, "--extend", "6", log=log, KILL_AT=4) == -9
+    started = json.loads((run / "lock.json").read_text())
+    assert wavekit(*constant, "--extend", "6", log=log) == 0
+    assert (run / "checkpoints" / "step-00000036").exists()
+    assert json.loads((run / "lock.json").read_text()) == started
+    assert started["steps"] == 36
+
+
 def test_a_cosine_schedule_is_not_extended(wavekit, reference, tmp_path):
     recipe, _ = reference
     run, log = tmp_path / "run", tmp_path / "log"

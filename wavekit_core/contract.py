@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from wavekit_core.errors import PluginError
+import torch
+from torch import Tensor
+
+from wavekit_core.errors import DivergedError, PluginError
 from wavekit_core.spaces import Space
 
 
@@ -13,6 +16,10 @@ def require(space: Space, data: Any, count: int, component: object, doing: str) 
     if not space.holds(data, count):
         shape = tuple(data.shape) if hasattr(data, "shape") else type(data).__name__
         raise PluginError(f"{name_of(component)} gave {shape} while {doing}; {count} of {space} were expected")
+    if isinstance(data, Tensor) and not data.is_meta and not bool(torch.isfinite(data).all()):
+        raise DivergedError(
+            f"{name_of(component)} gave numbers that are not finite while {doing}; train it with a lower rate"
+        )
     return data
 
 

@@ -22,7 +22,7 @@ def evidence(session: Session, model: Pipeline) -> Evidence:
         originals=originals,
         reconstructions=session.reconstruct(model, originals) if model.reconstructs else None,
         samples=samples,
-        sample_labels=labels if model.conditional else None,
+        sample_labels=labels,
     )
 
 

@@ -5,6 +5,7 @@ A plugin implements any of these as a module-level function marked with `hookimp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,17 @@ def report_section(view: Any) -> Any:
 @hookspec
 def run_ended(folder: Path, step: int) -> None:
     """The run is finished: the report is written."""
+
+
+def each(made: pluggy.PluginManager, name: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+    """Call every implementation of a hook: (plugin's name, what it gave, or the Exception that it raised). One that fails keeps
+    no other from being called."""
+    for implementation in getattr(made.hook, name).get_hookimpls():
+        try:
+            result = implementation.function(*(arguments[argument] for argument in implementation.argnames))
+        except Exception as error:
+            result = error
+        yield implementation.plugin_name, result
 
 
 def manager() -> pluggy.PluginManager:

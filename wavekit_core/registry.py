@@ -177,7 +177,9 @@ class Registry:
             if entry.distribution in used and entry.api == API:
                 try:
                     self._register_hooks(importlib.import_module(entry.value), entry)
-                except Exception as error:
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:
                     faults.append(f"hooks of {entry.distribution} {entry.version}: {_first_line(error)}")
         return faults
 

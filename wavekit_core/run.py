@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from wavekit_core import hooks
 from wavekit_core.check import check
 from wavekit_core.drawn import pictures
 from wavekit_core.engine import checkpoint, interrupts
@@ -97,7 +98,6 @@ class Run:
         self.model = Step(self.session.pipeline).to(device)
         self.averaged = Averaged(self.model.trained(), recipe.train.ema)
         self.loop = Loop(self.model, self.averaged, self.session.dataset.train, recipe.train, recipe.seed, device)
-        self.hooks = installed().manager.hook
         self.until = recipe.train.steps if self.model.objectives else 0
 
     def execute(self, source: bytes, resume_anyway: bool = False, extend: int = 0) -> None:
@@ -110,7 +110,7 @@ class Run:
             resumed = None
             self._create(source)
             self.session.fit()
-        self.hooks.run_started(folder=self.folder.path, resumed_from=resumed)
+        self._tell("run_started", folder=self.folder.path, resumed_from=resumed)
         with self._last_good():
             self._require_room()
             self._train()
@@ -155,9 +155,8 @@ class Run:
 
     def _resume(self, anyway: bool, extend: int) -> int | None:
         lock = self.folder.lock()
-        self.until = int(lock["steps"])
-        now = self._facts() | {"steps": self.until, "inexact": lock["inexact"]}
-        if changed := facts.differences(lock, now):
+        now = dict(lock)
+        if changed := facts.differences(lock, self._facts()):
             if not anyway:
                 raise RecipeError(
                     f"{self.folder.path}: an exact resume is not possible; "
@@ -165,13 +164,26 @@ class Run:
                     + "; --resume-anyway goes on and marks the run inexact, --out starts another"
                 )
             now["inexact"] = True
-        if extend:
-            self.until = now["steps"] = self.until + extend
+        if self.folder.finished:  # else an extension that was interrupted goes on
+            now["steps"] += extend
+        self.until = int(now["steps"])
         if now != lock:
             self.folder.put("lock.json", _json(now))
         step = self._restore()
-        self.watcher.say(f"going on from step {step}" if step else "starting again from step 0: no checkpoint yet")
+        if now["inexact"]:  # what was drawn further on came from other weights
+            self.folder.drop_samples(after=step or 0)
+        self.watcher.say("starting again: no checkpoint yet" if step is None else f"going on from step {step}")
         return step
+
+    def _tell(self, hook: str, **arguments: Any) -> None:
+        """Call a behaviour hook. A plugin that fails there is warned of and not called again: a tracker ends no training."""
+        manager = installed().manager
+        for plugin, result in list(hooks.each(manager, hook, **arguments)):
+            if isinstance(result, Exception):
+                self.watcher.warn(
+                    f"hook {hook} of {plugin} failed and is switched off: {type(result).__name__}: {result}"
+                )
+                manager.unregister(name=plugin)
 
     def _restore(self) -> int | None:
         """Load the newest checkpoint that is whole and whose metrics are there; warn of every one that is not."""
@@ -211,7 +223,7 @@ class Run:
                 self.folder.log(row)
                 images, before = (row["step"] - before) * batch, row["step"]
                 self.folder.log_timing({"step": row["step"], "images_per_second": round(images / seconds, 1)})
-                self.hooks.step_done(folder=self.folder.path, step=row["step"], row=row)
+                self._tell("step_done", folder=self.folder.path, step=row["step"], row=row)
                 note = next((f"{k} {v:.4f}" for k, v in row.items() if k.endswith("/loss")), "")
 
             def on_step(step: int) -> bool:
@@ -236,7 +248,7 @@ class Run:
         state = {"step": self.loop.step, "window": self.loop.window, "metrics": self.folder.log_facts()}
         files = checkpoint.contents(self.model, self.averaged, state)
         self.folder.save_checkpoint(self.loop.step, files, self.recipe.train.keep)
-        self.hooks.checkpoint_written(folder=self.folder.path, step=self.loop.step)
+        self._tell("checkpoint_written", folder=self.folder.path, step=self.loop.step)
 
     def _preview(self) -> None:
         """Let the sampler learn from the averaged weights and draw with it, or load what it had learned."""
@@ -265,7 +277,7 @@ class Run:
                 self.folder.put("evaluation.json", _json({"step": step, "averaged": averaged, "figures": rows}))
             self.watcher.say("writing the report")
             self.folder.put("report.html", render(self.session, self.folder, step))
-        self.hooks.run_ended(folder=self.folder.path, step=step)
+        self._tell("run_ended", folder=self.folder.path, step=step)
 
 
 def load_model(
@@ -302,4 +314,4 @@ def load_model(
 
 
 def _json(data: Any) -> bytes:
-    return json.dumps(data, indent=1).encode() + b"\n"
+    return json.dumps(data, indent=1, allow_nan=False).encode() + b"\n"

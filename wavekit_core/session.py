@@ -36,6 +36,8 @@ def choose_device(name: str) -> torch.device:
         raise ResourceError(f"{name!r} is no device; write cpu, cuda or cuda:N") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ResourceError("there is no CUDA device here; run with --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ResourceError(f"there is no {name}; there are {torch.cuda.device_count()} CUDA devices, from cuda:0")
     if device.type not in ("cpu", "cuda"):
         raise ResourceError(f"device {name!r} is not supported; write cpu, cuda or cuda:N")
     return device
@@ -180,8 +182,10 @@ class Session:
             with seeded(self.recipe.seed, "sample", start // chunk):
                 images.append(quantise(model.sample(chunk, labels), self.dataset.space).cpu())
             classes.append(labels)
-        found = None if classes[0] is None else torch.cat([c.cpu() for c in classes if c is not None])[:count]
-        return torch.cat(images)[:count], found
+        drawn = torch.cat(images)[:count]
+        if classes[0] is None or not model.conditional:
+            return drawn, None
+        return drawn, torch.cat([c.cpu() for c in classes if c is not None])[:count]
 
     @torch.no_grad()
     def reconstruct(self, model: Pipeline, images: Tensor) -> Tensor:

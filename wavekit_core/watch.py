@@ -13,7 +13,7 @@ class Watcher:
 
     @contextlib.contextmanager
     def phase(self, name: str, total: int, done: int = 0, unit: str = "") -> Iterator[Advance]:
-        """A piece of work of `total` parts; `unit` and `per` turn parts into a rate such as images a second."""
+        """A piece of work of `total` parts; `unit` names the parts in a rate such as images a second."""
         yield lambda done, note: None
 
     def say(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """The console script."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command saves its state there is nothing to say about ^C
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):  # until a command saves its state: end at once
+        signal.signal(number, lambda *_, code=code: os._exit(code))
     code = main()
     if interrupts := sys.modules.get("wavekit_core.engine.interrupts"):
         interrupts.ignore()

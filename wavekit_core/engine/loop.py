@@ -46,7 +46,8 @@ class Loop:
             started = time.perf_counter()
             while self.step < until:
                 batch = coming.result()
-                coming = self._fetch(loader, min(self.step + 1, until - 1))
+                if self.step + 1 < until:
+                    coming = self._fetch(loader, self.step + 1)
                 self._train_step(batch)
                 if self.step % self.settings.log_every == 0 or self.step == until:
                     now = time.perf_counter()
@@ -84,7 +85,7 @@ class Loop:
                 (loss.value / len(shards)).backward()
                 value_of = {"loss": loss.value, **loss.terms} | {"loss": loss.value}  # a term cannot hide the loss
                 for term, value in value_of.items():
-                    sums[term] = sums.get(term, 0) + torch.as_tensor(value).detach() / len(shards)
+                    sums[term] = sums.get(term, 0) + torch.as_tensor(value, device=self.device).detach() / len(shards)
             sums["gradient norm"] = self._clip(name)
             self._take_in(name, sums)
             optimizer.step()
@@ -96,7 +97,7 @@ class Loop:
         return torch.nn.utils.clip_grad_norm_(self.model.parameters_of(name), bound)
 
     def _take_in(self, objective: str, sums: Mapping[str, torch.Tensor]) -> None:
-        values = torch.stack([value.double().cpu() for value in sums.values()]).tolist()
+        values = torch.stack([value.double() for value in sums.values()]).tolist()
         for term, value in zip(sums, values, strict=True):
             if not math.isfinite(value):
                 raise DivergedError(

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from wavekit_core.component import Component
+from wavekit_core.component import Component, Slot
+from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.dataset import Batch
 from wavekit_core.spaces import LatentSpace, Space
 
@@ -90,6 +91,14 @@ class Autoencoder(Generator):
 
     latent: LatentSpace
     regularizers: nn.ModuleList
+
+    def regularized(self, slots: Sequence[Slot[Any]]) -> nn.ModuleList:
+        """The regularizers for `latent`. Raises SpaceError for one that reads another state than a posterior."""
+        made = [slot(self.latent) for slot in slots]
+        for one in made:
+            if not issubclass(PosteriorState, one.reads):
+                raise SpaceError(one, f"reads a {one.reads.__name__}, and an autoencoder has a PosteriorState")
+        return nn.ModuleList(made)
 
     @abstractmethod
     def encode(self, data: Any) -> PosteriorState:

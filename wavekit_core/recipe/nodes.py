@@ -39,7 +39,7 @@ class Checked:
 
     def plain(self) -> dict[str, Any]:
         """The node written out, every default filled in."""
-        written: dict[str, Any] = {"use": self.entry.name} if self.entry else {}
+        written: dict[str, Any] = {"use": self.value.data["use"].data} if self.entry else {}
         for name in signature_of(self.owner).keys:
             if name in self.children:
                 child = self.children[name]

@@ -45,7 +45,7 @@ def _mapping(checked: Checked) -> CommentedMap:
     mapping = CommentedMap()
     plain = checked.plain()
     if checked.entry:
-        mapping["use"] = checked.entry.name
+        mapping["use"] = plain["use"]
     for name, value in plain.items():
         if name == "use" and checked.entry:
             continue

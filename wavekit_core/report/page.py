@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import jinja2
 
+from wavekit_core import hooks
 from wavekit_core.registry import installed
 from wavekit_core.report import standard
 from wavekit_core.report.sections import Section, View
@@ -27,13 +28,10 @@ def render(session: Session, folder: RunFolder, step: int) -> bytes:
 
 def _of_plugins(view: View) -> list[Section | None]:
     found: list[Section | None] = []
-    for implementation in installed().manager.hook.report_section.get_hookimpls():
-        try:
-            section = implementation.function(*(view for _ in implementation.argnames))
-            if not isinstance(section, Section | None):
-                raise TypeError(f"it gave a {type(section).__name__}, no Section")
-            found.append(section)
-        except Exception as error:
-            message = html.escape(f"{implementation.plugin_name}: {type(error).__name__}: {error}")
-            found.append(Section("A plugin's section failed", f"<p class=fault>{message}</p>"))
+    for plugin, section in hooks.each(installed().manager, "report_section", view=view):
+        if not isinstance(section, Section | None):
+            kind = type(section).__name__
+            what = f"{kind}: {section}" if isinstance(section, Exception) else f"it gave a {kind}, no Section"
+            section = Section("A plugin's section failed", f"<p class=fault>{html.escape(f'{plugin}: {what}')}</p>")
+        found.append(section)
     return found

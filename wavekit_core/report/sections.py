@@ -47,7 +47,7 @@ def picture(png: bytes, caption: str) -> str:
 
 
 def plot(figure: Plot, caption: str) -> str:
-    """A matplotlib figure as an inline SVG-free PNG, twice the screen's resolution."""
+    """A matplotlib figure as an inline PNG, twice the screen's resolution."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=160, bbox_inches="tight", metadata={"Software": None})
     return picture(out.getvalue(), caption)

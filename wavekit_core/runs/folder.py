@@ -212,6 +212,13 @@ class RunFolder:
     def sample_steps(self) -> list[int]:
         return _steps(self.samples)
 
+    def drop_samples(self, after: int) -> None:
+        """Remove the samples of later steps."""
+        with disk_faults(self.path):
+            for step in self.sample_steps():
+                if step > after:
+                    remove_folder(self.sample_folder(step))
+
     def publish_samples(self, step: int, files: Mapping[str, bytes]) -> None:
         publish_folder(self.sample_folder(step), files)
 

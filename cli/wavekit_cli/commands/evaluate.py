@@ -37,6 +37,7 @@ def command(
         lock = folder.lock()
         result = {
             "command": f"wavekit run {lock['name']}; wavekit evaluate {run}",
+            "recipe": lock["recipe"],
             "step": step,
             "seed": lock["seed"],
             "commit": lock["git"],

@@ -177,3 +177,8 @@ def test_details_follow_their_parents():
     assert drawn.shape == (400, 1, 8, 8)
     assert drawn[scale < 1].abs().mean().item() == pytest.approx(0.5, rel=0.1)
     assert drawn[scale > 3].abs().mean().item() == pytest.approx(3.5, rel=0.1)
+
+
+def test_prior_refuses_a_band_that_is_covered_twice():
+    model = WaveletVAE(SPACE, Haar(levels=1), [LaplaceKL, partial(GaussianKL, bands="all")], width=4)
+    assert "more than one regularizer has a prior for cD1, cH1, cV1" in str(Prior().refuses(model))

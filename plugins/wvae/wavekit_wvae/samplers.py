@@ -36,7 +36,9 @@ class Prior(Sampler):
         if reason := super().refuses(model):
             return reason
         assert isinstance(model, Autoencoder)
-        covered = {name for regularizer in model.regularizers for name in regularizer.prior_bands()}  # type: ignore
+        covered = [name for regularizer in model.regularizers for name in regularizer.prior_bands()]  # type: ignore
+        if twice := sorted({name for name in covered if covered.count(name) > 1}):
+            return f"more than one regularizer has a prior for {', '.join(twice)}; keep one for each band"
         missing = [name for name in model.latent.names(drawn=True) if name not in covered]
         if not missing:
             return None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from wavekit_core.component import Slot
 from wavekit_core.kinds import Autoencoder, Batch, Loss, Objective, PosteriorState, Regularizer
@@ -68,7 +68,7 @@ class VAE(Autoencoder):
         self.trunk = CodeDecoder(code, sizes, width)
         self.head = Head(self.trunk.widths[-1], 4 * space.channels)
         self.likelihood = Likelihood(space, likelihood, sigma)
-        self.regularizers = nn.ModuleList(slot(self.latent) for slot in regularizers)
+        self.regularizers = self.regularized(regularizers)
 
     def encode(self, data: Tensor) -> PosteriorState:
         """The posterior of images (B, C, H, W), with a fresh sample of it."""

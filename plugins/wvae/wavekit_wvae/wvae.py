@@ -105,7 +105,7 @@ class WaveletVAE(Autoencoder):
         self.noise = BandNoise(followers, noise, noise_init, noise_fixed)
         self.refine = Refine(space.channels, width) if decoder == "idwt+refine" else nn.Identity()
         self.likelihood = Likelihood(space, likelihood, sigma)
-        self.regularizers = nn.ModuleList(slot(self.latent) for slot in regularizers)
+        self.regularizers = self.regularized(regularizers)
 
     def _pyramid_space(self) -> PyramidSpace:
         target = self.transform.target(self.space)

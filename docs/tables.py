@@ -22,7 +22,8 @@ def table(name: str) -> str:
         if row["subject"] != "model":
             continue
         beside = [_number(control.get(row["name"], {}).get("value"))] if control else []
-        label = f"`{row['name']}` ({row['unit']}, {row['better']} is better)"
+        best = "best near the real" if row["better"] == "real" else f"{row['better']} is better"
+        label = f"`{row['name']}` ({row['unit']}, {best})"
         lines.append("| " + " | ".join([label, _number(row["value"]), *beside, _number(row["floor"])]) + " |")
     counts = sorted({row["count"] for row in result["figures"]})
     note = (

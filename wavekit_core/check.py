@@ -71,7 +71,7 @@ def _declared(recipe: Recipe, remarks: list[str]) -> tuple[ImageSpace, int]:
         declared = node.owner.declares(**node.values)
         if declared is None:
             raise
-        remarks.append(f"checked against the declared size, since the data are not there: {error}")
+        remarks.append(f"checked against the declared size, since the data cannot be read: {error}")
         return declared, 0
 
 

@@ -11,11 +11,17 @@ from wavekit_core.errors import DivergedError, PluginError
 from wavekit_core.spaces import Space
 
 
-def require(space: Space, data: Any, count: int, component: object, doing: str) -> Any:
-    """`data`, if it is `count` elements of `space`. Raises PluginError, naming the component, if not."""
+def require_form(space: Space, data: Any, count: int, component: object, doing: str) -> Any:
+    """`data`, if it has the form of `count` elements of `space`. Raises PluginError, naming the component, if not."""
     if not space.holds(data, count):
         shape = tuple(data.shape) if hasattr(data, "shape") else type(data).__name__
         raise PluginError(f"{name_of(component)} gave {shape} while {doing}; {count} of {space} were expected")
+    return data
+
+
+def require(space: Space, data: Any, count: int, component: object, doing: str) -> Any:
+    """As `require_form`; numbers must be finite too, or DivergedError is raised."""
+    require_form(space, data, count, component, doing)
     if isinstance(data, Tensor) and not data.is_meta and not bool(torch.isfinite(data).all()):
         raise DivergedError(
             f"{name_of(component)} gave numbers that are not finite while {doing}; train it with a lower rate"

@@ -23,7 +23,8 @@ def pictures(session: Session, count: int) -> dict[str, bytes]:
         files["samples.npz"] = out.getvalue()
     if model.reconstructs:
         originals = session.held_out(2 * columns).data
-        if len(originals):
-            shown = pairs(originals, session.reconstruct(model, originals), columns)
-            files["reconstructions.png"] = grid(shown, space, columns)
+        if width := min(columns, len(originals)):
+            originals = originals[: len(originals) // width * width]
+            shown = pairs(originals, session.reconstruct(model, originals), width)
+            files["reconstructions.png"] = grid(shown, space, width)
     return files

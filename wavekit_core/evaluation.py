@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from wavekit_core.contract import name_of
 from wavekit_core.kinds import Evidence, Figure
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.session import Session, quantise
@@ -39,8 +40,10 @@ def evaluate(session: Session, watcher: Watcher) -> list[dict[str, Any]]:
             shown = evidence(session, model)
             for metric in session.metrics:
                 advance(done, f"{metric.reads} of the {subject}")
-                if getattr(shown, metric.reads) is not None:
-                    rows += [_row(subject, figure) for figure in metric.measure(shown)]
+                figures = metric.measure(shown) if getattr(shown, metric.reads) is not None else ()
+                rows += [_row(subject, figure) for figure in figures]
+                if not figures and subject == "model":
+                    watcher.say(f"note: {name_of(metric)} has nothing to measure on this model and these data")
                 done += 1
     return rows
 

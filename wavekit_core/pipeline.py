@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from wavekit_core.component import Slot
-from wavekit_core.contract import require
+from wavekit_core.contract import require, require_form
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import Batch, Generator, Loss, Objective, Sampler, Transform
 from wavekit_core.spaces import Space
@@ -55,8 +55,9 @@ class Pipeline(Generator):
 
     def represent(self, images: Any, upto: int | None = None) -> Any:
         """Images through the first `upto` transforms (all by default)."""
-        for transform in list(self.transforms)[:upto]:
-            images = transform(images)
+        count = len(images)
+        for transform, space in list(zip(self.transforms, self.spaces[1:], strict=True))[:upto]:
+            images = require_form(space, transform(images), count, transform, "transforming a batch")
         return images
 
     def invert(self, representation: Any) -> Any:

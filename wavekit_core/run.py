@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,10 @@ def start(
     run_folder.tidy()
     if not run_folder.exists:
         run_folder.require_free()
-        use_threads(threads or recipe.train.threads or torch.get_num_threads())
+        wanted = threads or recipe.train.threads or torch.get_num_threads()
+        if wanted > (os.cpu_count() or wanted):
+            watcher.warn(f"{wanted} threads on {os.cpu_count()} cores are slower than one for each core")
+        use_threads(wanted)
         for remark in check(recipe).remarks:
             watcher.say(f"note: {remark}")
     else:
@@ -69,7 +73,11 @@ def _require_same(recipe: Recipe, folder: RunFolder, extend: int, threads: int) 
     if lock["recipe"] != recipe.digest():
         lines = resolved.difference(folder.head()["resolved.yaml"].decode(), recipe)[:20]
         changed = "\n".join(lines)
-        raise RecipeError(f"{folder.path}: holds a run of another recipe; name another folder with --out\n{changed}")
+        raise RecipeError(
+            f"{folder.path}: holds a run of another recipe; name another with --out or -s name=…\n{changed}"
+        )
+    if extend and not lock["steps"]:
+        raise RecipeError(f"{folder.path}: has nothing to train, so --extend means nothing")
     if extend and recipe.train.schedule == "cosine":
         raise RecipeError(f"{folder.path}: a cosine schedule ends with its run; start another with more train.steps")
     if threads not in (0, lock["threads"]):

@@ -80,7 +80,7 @@ class Plain(Watcher):
                 return
             last = clock
             rate = (now - done) / (clock - started)
-            left = f", {(total - now) / rate:.0f} s left" if rate else ""
+            left = f", {(total - now) / rate:.0f} s left" if rate and unit else ""
             speed = f", {rate:,.0f} {unit}/s" if unit else ""
             self.say(f"{name}: {100 * now / max(1, total):.0f} %{speed}{left}{', ' + note if note else ''}")
 

@@ -16,13 +16,13 @@ from wavekit_core.spaces import ImageSpace
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value. `better` says which direction is good; `floor` is the same measure between real images at the same
-    number; `count` is the number of images that it was measured on."""
+    """One measured value. `better` says which direction is good; `real` is best near the floor. `floor` is the same measure
+    between real images at the same number; `count` is the number of images that it was measured on."""
 
     name: str
     value: float
     unit: str
-    better: Literal["lower", "higher"]
+    better: Literal["lower", "higher", "real"]
     count: int
     floor: float | None = None
 

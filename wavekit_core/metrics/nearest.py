@@ -34,9 +34,9 @@ class NearestTraining(Metric):
         distances = nearest_distances(torch.cat([samples.float().cpu(), held_out]).flatten(1), dataset.train)
         count = len(samples)
         value, floor = float(np.median(distances[:count])), float(np.median(distances[count:]))
-        figures = [Figure("nearest", value, "L2 over all pixels", "higher", count, floor)]
+        figures = [Figure("nearest", value, "L2 over all pixels", "real", count, floor)]
         if floor > 0:
-            figures.append(Figure("nearest-ratio", value / floor, "share of the floor", "higher", count, 1.0))
+            figures.append(Figure("nearest-ratio", value / floor, "share of the floor", "real", count, 1.0))
         return figures
 
 

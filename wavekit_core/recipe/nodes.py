@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from torch import nn
 
 from wavekit_core.component import Child, Component, Node, Slot, signature_of
 from wavekit_core.errors import PluginError, RecipeError, ResourceError, SpaceError, WavekitError
@@ -251,6 +252,10 @@ def build(checked: Checked, space: Space | None = None) -> Any:
         entry = checked.entry
         who = str(entry) if entry else checked.owner.__name__
         raise PluginError(f"{who} failed while it was built: {type(error).__name__}: {str(error)[:200]}") from error
+    if isinstance(instance, nn.Module) and "_modules" not in instance.__dict__:
+        raise PluginError(
+            f"{checked.entry or checked.owner.__name__}: its constructor does not call super().__init__()"
+        )
     instance.__dict__["_checked"] = checked
     return instance
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import defaultdict
+from typing import Any
 
 from matplotlib.figure import Figure as Plot
 
@@ -56,7 +57,7 @@ def figures(view: View) -> Section | None:
         if control:
             beside = control.get(row["name"])
             line.append(f"{beside['value']:.4g}" if beside else "")
-            if beside and (beside["value"] - row["value"]) * (1 if row["better"] == "higher" else -1) > 0:
+            if beside and _badness(beside) < _badness(row):
                 behind.append(row["name"])
         lines.append([*line, "" if row["floor"] is None else f"{row['floor']:.4g}", row["count"], row["better"]])
     note = (
@@ -69,6 +70,12 @@ def figures(view: View) -> Section | None:
         "Figures",
         table(head, lines) + note + f"<p class=dim>Measured on {averaged}; images rounded to 8 bits first.</p>",
     )
+
+
+def _badness(row: dict[str, Any]) -> float:
+    if row["better"] == "real":
+        return abs(float(row["value"]) - float(row["floor"]))
+    return float(row["value"]) * (-1 if row["better"] == "higher" else 1)
 
 
 def curves(view: View) -> Section | None:

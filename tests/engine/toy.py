@@ -32,7 +32,7 @@ class Vectors:
     def __len__(self):
         return len(self.data)
 
-    def batch(self, chosen):
+    def batch(self, chosen, words=None):
         self.asked.append(list(map(int, chosen)))
         return Batch(self.data[chosen], torch.arange(40)[chosen])
 

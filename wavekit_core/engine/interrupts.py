@@ -37,7 +37,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Within the block a signal is only noted; `check` raises for it."""
+    """Within the block a signal is only noted; `received` tells of it."""
     global _deferring
     _deferring = True
     try:
@@ -49,12 +49,6 @@ def deferred() -> Iterator[None]:
 def received() -> int | None:
     """The signal that was noted, if any."""
     return _received
-
-
-def check() -> None:
-    """Raise Interrupted if a signal was noted."""
-    if _received is not None:
-        raise Interrupted(_received)
 
 
 def ignore() -> None:

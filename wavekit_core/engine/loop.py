@@ -1,21 +1,26 @@
 """The training loop. It knows nothing of what it trains.
 
 A step takes one global batch of images, and for every objective: zero the gradients, add up the loss of every shard, clip,
-step its optimizer. Everything that must be exact on resume is a function of the step number, or in the checkpoint.
+step its optimizer. Everything that must be exact on resume is a function of the step number, or in the checkpoint. Several
+processes compute different shards of the same batch, and the same step from their summed gradients.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
 from wavekit_core.engine.averaging import Averaged
 from wavekit_core.engine.order import indices
+from wavekit_core.engine.processes import Processes, lost
 from wavekit_core.engine.shards import cut, seed, seed_from
 from wavekit_core.engine.step import Step
 from wavekit_core.errors import DivergedError
@@ -24,12 +29,25 @@ from wavekit_core.recipe.recipe import Train
 
 
 class Loop:
-    """Trains `model` on `data` from its current step. `step` counts finished steps; `window` sums what is not yet logged."""
+    """Trains `model` on `data` from its current step. `step` counts finished steps; `window` sums what is not yet logged.
+
+    Losses are asked of `forward`, which is `model`, compiled or wrapped for several processes as the settings say. It is made
+    when training starts: wrapping gives every process the weights of the first.
+    """
 
     def __init__(
-        self, model: Step, averaged: Averaged, data: Split, settings: Train, run_seed: int, device: torch.device
+        self,
+        model: Step,
+        averaged: Averaged,
+        data: Split,
+        settings: Train,
+        run_seed: int,
+        device: torch.device,
+        processes: Processes | None = None,
     ):
         self.model = model
+        self.processes = processes or Processes()
+        self.shards = self.processes.mine(settings.shards)
         self.averaged = averaged
         self.data = data
         self.settings = settings
@@ -40,21 +58,28 @@ class Loop:
 
     def run(self, until: int, on_row: Callable[[dict[str, Any], float], None], on_step: Callable[[int], bool]) -> None:
         """Train up to `until` steps. `on_row(row, seconds)` gets a row of means every `log_every` steps, `on_step(step)` every
-        step and says whether to stop. Raises DivergedError before a step that would spoil the weights."""
+        step and says whether to stop; every process stops if one says so. Raises DivergedError before a step that would spoil
+        the weights."""
+        self.forward = self._forward().train()
         with ThreadPoolExecutor(1, "loader") as loader:
             coming = self._fetch(loader, self.step)
-            started = time.perf_counter()
+            seconds = 0.0  # of training alone: what the callers do in between is not its
             while self.step < until:
+                begun = time.perf_counter()
                 batch = coming.result()
                 if self.step + 1 < until:
                     coming = self._fetch(loader, self.step + 1)
                 self._train_step(batch)
+                seconds += time.perf_counter() - begun
                 if self.step % self.settings.log_every == 0 or self.step == until:
-                    now = time.perf_counter()
-                    on_row(self._row(), now - started)
-                    started = now
-                if on_step(self.step):
+                    on_row(self._row(), seconds)
+                    seconds = 0.0
+                if self.processes.any(on_step(self.step)):
                     return
+
+    def _forward(self) -> nn.Module:
+        compiled: nn.Module = torch.compile(self.model) if self.settings.compile else self.model  # type: ignore[assignment]
+        return self.processes.wrap(compiled, self.device)
 
     def rate(self, step: int) -> float:
         """The factor on every learning rate at a step (from 0). Beyond the recipe's last step its rate stays."""
@@ -66,39 +91,69 @@ class Loop:
 
     def _fetch(self, loader: ThreadPoolExecutor, step: int) -> Future[Batch]:
         def load() -> Batch:
-            order = indices(len(self.data), self.settings.batch_size, step, seed_from(self.seed, "order"))
-            return self.data.batch(order)
+            size = self.settings.batch_size
+            shard = size // self.settings.shards
+            own = slice(self.shards.start * shard, self.shards.stop * shard)
+            order = indices(len(self.data), size, step, seed_from(self.seed, "order"))
+            words = np.random.Philox(key=np.array([seed_from(self.seed, "views"), step], np.uint64)).random_raw(size)
+            return self.data.batch(order[own], words[own])
 
         return loader.submit(load)
 
     def _train_step(self, batch: Batch) -> None:
         labels = batch.labels.to(self.device) if batch.labels is not None else None
-        shards = cut(Batch(batch.data.to(self.device), labels), self.settings.shards)
-        self.model.train()
+        shards = cut(Batch(batch.data.to(self.device), labels), len(self.shards))
+        if (
+            not self.model.generator.training
+        ):  # a preview ends with this; to walk over all modules takes as long as to seed
+            self.model.train()
         self.model.set_rate(self.rate(self.step))
         for name, optimizer in self.model.optimizers.items():
             self.model.zero_grad(set_to_none=True)
-            sums: dict[str, torch.Tensor] = {}
-            for index, shard in enumerate(shards):
-                seed(self.seed, "train", name, self.step, index)
-                loss = self.model(name, shard)
-                (loss.value / len(shards)).backward()
-                value_of = {"loss": loss.value, **loss.terms} | {"loss": loss.value}  # a term cannot hide the loss
-                for term, value in value_of.items():
-                    sums[term] = sums.get(term, 0) + torch.as_tensor(value, device=self.device).detach() / len(shards)
-            sums["gradient norm"] = self._clip(name)
-            self._take_in(name, sums)
+            means = self._accumulate(name, shards)
+            norm = self._clip(name)
+            self._take_in(name, means, norm)
             optimizer.step()
         self.step += 1
         self.averaged.update(self.step)
+
+    def _accumulate(self, name: str, shards: list[Batch]) -> dict[str, torch.Tensor]:
+        """Add up the gradients of an objective over this process's shards, then over the processes. The terms of its loss,
+        as this process's part of their mean over all shards."""
+        means: dict[str, torch.Tensor] = {}
+        for index, shard in zip(self.shards, shards, strict=True):
+            seed(self.seed, "train", name, self.step, index)
+            with self._synchronised(index == self.shards[-1]):
+                loss = self.forward(name, shard)
+                (loss.value / len(shards)).backward()
+            value_of = {"loss": loss.value, **loss.terms} | {"loss": loss.value}  # a term cannot hide the loss
+            for term, value in value_of.items():
+                part = torch.as_tensor(value, device=self.device).detach().double() / self.settings.shards
+                means[term] = means.get(term, 0) + part
+        return means
+
+    @contextlib.contextmanager
+    def _synchronised(self, last: bool) -> Iterator[None]:
+        """Processes exchange gradients in the backward pass of their last shard alone."""
+        if not isinstance(self.forward, nn.parallel.DistributedDataParallel):
+            yield
+            return
+        with contextlib.nullcontext() if last else self.forward.no_sync():
+            try:
+                yield
+            except RuntimeError as error:
+                if "peer" in str(error):
+                    raise lost() from error
+                raise
 
     def _clip(self, name: str) -> torch.Tensor:
         bound = self.settings.clip or math.inf
         return torch.nn.utils.clip_grad_norm_(self.model.parameters_of(name), bound)
 
-    def _take_in(self, objective: str, sums: Mapping[str, torch.Tensor]) -> None:
-        values = torch.stack([value.double() for value in sums.values()]).tolist()
-        for term, value in zip(sums, values, strict=True):
+    def _take_in(self, objective: str, means: dict[str, torch.Tensor], norm: torch.Tensor) -> None:
+        sums = self.processes.sum(torch.stack(list(means.values())))
+        values = [*sums.tolist(), norm.item()]
+        for term, value in zip([*means, "gradient norm"], values, strict=True):
             if not math.isfinite(value):
                 raise DivergedError(
                     f"step {self.step + 1}: {term} of {objective!r} is {value} at {self.rate(self.step):.3g} of the learning "
@@ -106,6 +161,12 @@ class Loop:
                 )
             key = f"{objective}/{term}"
             self.window[key] = self.window.get(key, 0.0) + value
+        if self.processes.count > 1:
+            low, high = self.processes.range_of(values[-1])
+            if low != high:  # parameters would drift apart without any other sign
+                raise AssertionError(
+                    f"the gradients of {objective!r} differ between processes (norms {low} to {high}): a loss went around Step"
+                )
         self.window["steps"] = self.window.get("steps", 0) + (objective == next(iter(self.model.objectives)))
 
     def _row(self) -> dict[str, Any]:

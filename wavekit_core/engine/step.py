@@ -12,11 +12,13 @@ from wavekit_core.kinds import Batch, Generator, Loss, Objective
 
 
 class Step(nn.Module):
-    """A generator with its objectives and their optimizers; `forward(name, batch)` is one loss."""
+    """A generator with its objectives and their optimizers; `forward(name, batch)` is one loss, computed in bfloat16 where
+    torch's autocast allows it if `mixed` is set."""
 
-    def __init__(self, generator: Generator):
+    def __init__(self, generator: Generator, mixed: bool = False):
         super().__init__()
         self.generator = generator
+        self.mixed = mixed
         self.objectives: dict[str, Objective] = {o.name: o for o in generator.objectives()}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             name: o.optimizer(list(o.parameters)) for name, o in self.objectives.items()
@@ -26,7 +28,10 @@ class Step(nn.Module):
                 group.setdefault("initial_lr", group["lr"])
 
     def forward(self, objective: str, batch: Batch) -> Loss:
-        return self.objectives[objective].loss(batch)
+        if not self.mixed:
+            return self.objectives[objective].loss(batch)
+        with torch.autocast(batch.data.device.type, torch.bfloat16):
+            return self.objectives[objective].loss(batch)
 
     def parameters_of(self, objective: str) -> Sequence[nn.Parameter]:
         """The parameters that an objective trains."""

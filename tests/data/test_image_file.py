@@ -9,11 +9,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wavekit_core.data.image_file import check_header, decode
+from wavekit_core.data.fit import channels_first, fit_image
+from wavekit_core.data.image_file import header, upright
+from wavekit_core.data.image_tree import ImageTree
 from wavekit_core.errors import DataError
 
 RAMP = np.linspace(0, 255, 16 * 16).reshape(16, 16).round().astype(np.uint8)
 COLOURS = np.stack([RAMP, RAMP.T, 255 - RAMP], axis=-1)
+
+
+def decode(path, size, channels):
+    with ImageTree(os.path.dirname(path)).open(os.path.basename(path)) as file:
+        return channels_first(fit_image(upright(file, path, channels), size, "resize-crop"))
+
+
+def check_header(path):
+    with open(path, "rb") as file:
+        return header(file, path)
 
 
 def saved(folder, image, name="image.png", **options):

@@ -19,7 +19,7 @@ def fill(folder, count, first=0):
 
 
 def names(split):
-    return {split._files._names[i] for i in split._members}
+    return {split._images._names[i] for i in split._members}
 
 
 def test_counts_range_and_space(tmp_path):
@@ -61,7 +61,7 @@ def test_labels_are_the_first_folders(tmp_path):
     for split in data.train, data.held_out:
         labels = split.batch(range(len(split))).labels
         assert labels.dtype == torch.int64
-        expected = [data.classes.index(split._files._names[i].split("/")[0]) for i in split._members]
+        expected = [data.classes.index(split._images._names[i].split("/")[0]) for i in split._members]
         assert labels.tolist() == expected
     fill(tmp_path, 1)
     assert ImageFolder(str(tmp_path), size=8).classes == ()
@@ -122,7 +122,7 @@ def test_a_truncated_photo_is_found_when_decoded(tmp_path):
         content = (tmp_path / f"{name}.jpg").read_bytes()
         (tmp_path / f"{name}.jpg").write_bytes(content[: len(content) // 2])
     data = ImageFolder(str(tmp_path), size=8)
-    bad = next(i for i, m in enumerate(data.train._members) if data.train._files._names[m].endswith("jpg"))
+    bad = next(i for i, m in enumerate(data.train._members) if data.train._images._names[m].endswith("jpg"))
     with pytest.raises(DataError, match=r"\.jpg: cannot be decoded .*truncated.*remove it"):
         data.train.batch([bad])
 
@@ -194,3 +194,122 @@ def test_real_photographs():
     data = ImageFolder(str(root), size=32)
     assert len(data.train) + len(data.held_out) == 24
     assert 0.2 < data.held_out.batch([0]).data.mean() < 0.8
+
+
+def noise(folder, name, height, width, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(folder / name)
+    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+
+
+def everything(data):
+    """(name, image) of both parts."""
+    return {
+        split.name(index): split.batch([index]).data[0]
+        for split in (data.train, data.held_out)
+        for index in range(len(split))
+    }
+
+
+def test_crop_gives_every_disjoint_tile_as_an_image_of_its_own(tmp_path):
+    wide, high = noise(tmp_path, "wide.png", 10, 27, 1), noise(tmp_path, "high.png", 17, 8, 2)
+    data = ImageFolder(str(tmp_path), size=8, fit="crop")
+    assert (len(data.train) + len(data.held_out), data.space.shape) == (3 + 2, (3, 8, 8))
+    found = everything(data)
+    for tile, (image, top, left) in enumerate([(wide, 0, 0), (wide, 0, 8), (wide, 0, 16)]):
+        assert torch.equal(found[f"{tmp_path}/wide.png, tile {tile}"], image[:, top : top + 8, left : left + 8])
+    assert torch.equal(found[f"{tmp_path}/high.png, tile 1"], high[:, 8:16, :8])
+
+
+def test_tiles_of_an_image_that_exif_turns(tmp_path):
+    stored = np.random.default_rng(3).integers(0, 256, (8, 24), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored).save(tmp_path / "turned.png", exif=exif)
+    noise(tmp_path, "other.png", 8, 8)
+    found = everything(ImageFolder(str(tmp_path), size=8, channels=1, fit="crop"))
+    upright = torch.from_numpy(np.rot90(stored, -1).copy()).float() / 255
+    for tile in range(3):
+        assert torch.equal(found[f"{tmp_path}/turned.png, tile {tile}"][0], upright[8 * tile : 8 * tile + 8])
+
+
+def test_tiles_are_held_out_with_their_file(tmp_path):
+    for i in range(30):
+        noise(tmp_path, f"{i}.png", 16, 16, i)
+    data = ImageFolder(str(tmp_path), size=8, fit="crop", held_out=0.3)
+    whole = ImageFolder(str(tmp_path), size=16, held_out=0.3)
+    assert not names(data.train) & names(data.held_out)
+    assert names(data.held_out) == names(whole.held_out)
+    assert len(data.held_out) == 4 * len(whole.held_out)
+
+
+def test_a_folder_is_held_out_whole(tmp_path):
+    for i in range(60):
+        noise(tmp_path, f"slide-{i % 12}/{i}.png", 8, 8, i)
+    data = ImageFolder(str(tmp_path), size=8, held_out=0.3, held_out_by="folder")
+    train, held_out = ({name.split("/")[0] for name in names(split)} for split in (data.train, data.held_out))
+    assert not train & held_out
+    assert len(train | held_out) == 12
+    with pytest.raises(DataError, match="only one image or folder"):
+        ImageFolder(str(tmp_path / "slide-0"), size=8, held_out_by="folder")
+
+
+def test_the_word_alone_moves_a_tile_within_its_file(tmp_path):
+    wholes = [noise(tmp_path, f"{i}.png", 11, 13, i) for i in range(6)]
+    data = ImageFolder(str(tmp_path), size=8, fit="crop", random_crops=True, flip=True)
+    index = np.arange(len(data.train))
+    words = np.random.Philox(key=7).random_raw(len(index))
+    moved = data.train.batch(index, words)
+    assert torch.equal(moved.data.flip(0), data.train.batch(index[::-1], words[::-1]).data)
+    for i, word in zip(index, words, strict=True):
+        assert torch.equal(data.train.batch([i], np.array([word], np.uint64)).data[0], moved.data[i])
+        own = wholes[int(data.train.name(i).split("/")[-1].split(".")[0])]
+        windows = own.unfold(1, 8, 1).unfold(2, 8, 1).permute(1, 2, 0, 3, 4).reshape(-1, 3, 8, 8)
+        inside = (windows == moved.data[i]).flatten(1).all(1) | (windows.flip(3) == moved.data[i]).flatten(1).all(1)
+        assert inside.sum() == 1
+    fixed = ImageFolder(str(tmp_path), size=8, fit="crop")
+    assert torch.equal(fixed.train.batch(index, words).data, data.train.batch(index).data)
+    assert fixed.digest() == data.digest()
+
+
+def test_an_image_smaller_than_a_tile_is_named(tmp_path):
+    noise(tmp_path, "a.png", 20, 20)
+    noise(tmp_path, "small.png", 7, 20)
+    with pytest.raises(DataError, match=r"small\.png \(7×20\): smaller than a tile of 8×8"):
+        ImageFolder(str(tmp_path), size=8, fit="crop")
+
+
+def test_pad_and_resize_of_files(tmp_path):
+    small = noise(tmp_path, "small.png", 4, 6)
+    noise(tmp_path, "large.png", 9, 9)
+    data = ImageFolder(str(tmp_path), size=8, fit="resize")
+    assert len(everything(data)) == 2
+    data = ImageFolder(str(tmp_path), size=8, fit="pad")
+    splits = {split.name(0).split("/")[-1]: split for split in (data.train, data.held_out)}
+    assert torch.equal(splits["small.png"].batch([0]).data[0, :, 2:6, 1:7], small)
+    with pytest.raises(DataError, match=r"large\.png: 9×9 pixels, to be padded to 8×8"):
+        splits["large.png"].batch([0])
+
+
+def test_what_does_not_fit_into_memory_is_decoded_again(tmp_path, monkeypatch):
+    for i in range(6):
+        noise(tmp_path, f"{i}.png", 16, 16, i)
+    monkeypatch.setattr(image_folder, "CACHE_BYTES", 2 * 3 * 16 * 16)
+    some = ImageFolder(str(tmp_path), size=8, fit="crop")
+    monkeypatch.setattr(image_folder, "CACHE_BYTES", 0)
+    none = ImageFolder(str(tmp_path), size=8, fit="crop")
+    for _ in range(2):
+        assert torch.equal(some.train.batch(range(len(some.train))).data, none.train.batch(range(len(none.train))).data)
+    assert len(some.train._images._kept) == 2
+
+
+def test_real_blood_cells_in_tiles():
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    root = Path(os.environ.get("WAVEKIT_DATA_ROOT") or beside) / "blood-cells"
+    if not root.is_dir():
+        pytest.skip("no real data: WAVEKIT_DATA_ROOT is not set and there is no ../shared/data")
+    data = ImageFolder(str(root), size=128, fit="crop", random_crops=True)
+    assert len(data.train) + len(data.held_out) == 364 * 15
+    assert len(data.held_out) % 15 == 0
+    assert data.train.batch([0, 1, 15]).data.shape == (3, 3, 128, 128)

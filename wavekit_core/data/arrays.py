@@ -39,7 +39,7 @@ class ArraySplit:
     def __len__(self) -> int:
         return len(self._images)
 
-    def batch(self, indices: Sequence[int] | NDArray[np.int64], /) -> Batch:
+    def batch(self, indices: Sequence[int] | NDArray[np.int64], words: NDArray[np.uint64] | None = None, /) -> Batch:
         wanted = checked_indices(indices, len(self))
         images = torch.from_numpy(self._images[wanted]).to(torch.float32).div_(255)
         labels = None if self._labels is None else torch.from_numpy(self._labels[wanted])

@@ -10,6 +10,10 @@ from typing import BinaryIO
 from wavekit_core.errors import DataError
 
 
+class NotHere(DataError):
+    """A named data set is not on this machine; `wavekit data download` may fetch it."""
+
+
 def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> BinaryIO:
     """Open a regular file for reading.
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from wavekit_core.data.arrays import ArraySplit
-from wavekit_core.data.files import data_root, shown
+from wavekit_core.data.files import NotHere, data_root, shown
 from wavekit_core.data.idx_file import IdxFile
 from wavekit_core.errors import DataError, RecipeError
 from wavekit_core.kinds.dataset import Batch, Dataset
@@ -64,7 +64,7 @@ class _IdxSplit:
     def __len__(self) -> int:
         return self._count
 
-    def batch(self, indices: Sequence[int] | NDArray[np.int64], /) -> Batch:
+    def batch(self, indices: Sequence[int] | NDArray[np.int64], words: NDArray[np.uint64] | None = None, /) -> Batch:
         return self._split.batch(indices)
 
     @cached_property
@@ -176,11 +176,12 @@ def _four_files(name: str, root: str | None) -> tuple[str, str, str, str]:
     """The paths of the four files of data set `name`. Raises `DataError` saying where they were looked for."""
     base = data_root(root)
     remedy = (
-        f"put {', '.join(FOUR_FILES)} (or the same with .gz) into one folder DIR/{name} and name DIR by --data-root, by the "
-        "environment variable WAVEKIT_DATA_ROOT or by the parameter root"
+        f"`wavekit data download {name}` fetches them; or put {', '.join(FOUR_FILES)} (or the same with .gz) "
+        f"into one folder DIR/{name} and name DIR by --data-root, by the environment variable "
+        "WAVEKIT_DATA_ROOT or by the parameter root"
     )
     if base is None:
-        raise DataError(f"{name}: no folder to look in; neither root nor WAVEKIT_DATA_ROOT is set; {remedy}")
+        raise NotHere(f"{name}: no folder to look in; neither root nor WAVEKIT_DATA_ROOT is set; {remedy}")
     folders = [base / name, base] if root else [base / name]  # a root for all sets is not the folder of one
     for folder in folders:
         found = [_plain_or_gz(folder / file) for file in FOUR_FILES]
@@ -189,9 +190,9 @@ def _four_files(name: str, root: str | None) -> tuple[str, str, str, str]:
             return images, labels, test_images, test_labels
         if any(found):
             missing = ", ".join(file for file, path in zip(FOUR_FILES, found, strict=True) if path is None)
-            raise DataError(f"{shown(folder)}: {missing} is missing; {name} needs all four files; {remedy}")
+            raise NotHere(f"{shown(folder)}: {missing} is missing; {name} needs all four files; {remedy}")
     looked = " and ".join(shown(folder) for folder in folders)
-    raise DataError(f"{name}: its files are not there; looked in {looked}; {remedy}")
+    raise NotHere(f"{name}: its files are not there; looked in {looked}; {remedy}")
 
 
 def _plain_or_gz(path: Path) -> Path | None:

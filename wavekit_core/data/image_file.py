@@ -1,17 +1,15 @@
-"""Reading one image file that someone else wrote, into 8-bit pixels of a given size."""
+"""Reading one image file that someone else wrote, into 8-bit pixels."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from wavekit_core.data.files import open_regular, shown
+from wavekit_core.data.files import shown
 from wavekit_core.data.png_stream import check_whole
 from wavekit_core.errors import DataError
 
@@ -20,7 +18,6 @@ T = TypeVar("T")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 PIXEL_LIMIT = 80_000_000
-FILE_LIMIT = 2**30
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _MIN_IS_WHITE = 258, 262, 0
 _UPRIGHT = {
@@ -34,54 +31,55 @@ _UPRIGHT = {
 }
 
 
-def check_header(path: str) -> None:
-    """Raise `DataError` naming the file if its beginning already shows that it cannot be decoded. Reads no pixels."""
-    _with_image(path, lambda image, file: None)
+def header(file: BinaryIO, name: str) -> tuple[int, int]:
+    """Height and width as stored. Raises `DataError` with `name` if the beginning already shows that the file cannot be decoded.
+
+    Reads no pixels; an image that EXIF turns upright may have the two exchanged.
+    """
+    return _with_image(file, name, lambda image: (image.height, image.width))
 
 
-def decode(path: str, size: int, channels: int) -> NDArray[np.uint8]:
-    """The file's first image as (channels, size, size): upright, the largest centred square, scaled (bicubic, antialiased).
+def upright(file: BinaryIO, name: str, channels: int) -> Image.Image:
+    """The file's first image, turned upright as EXIF says, of mode L (one channel) or RGB (three).
 
     16-bit grey is scaled to 8 bits and rounded; of 16-bit colour the high byte is kept. Palettes, CMYK and the like become
     RGB; what is transparent shows white; colour becomes grey by ITU-R 601. Colour profiles are not applied. Raises
-    `DataError` naming the file if it is truncated, damaged, too large, or of a kind without a known range.
+    `DataError` with `name` if the file is truncated, damaged, too large, or of a kind without a known range.
     """
 
-    def pixels(image: Image.Image, file: BinaryIO) -> NDArray[np.uint8]:
+    def pixels(image: Image.Image) -> Image.Image:
         if image.format == "PNG":
             check_whole(file)
-        return _pixels(image, size, channels)
+        return _pixels(image, channels)
 
-    return _with_image(path, pixels)
+    return _with_image(file, name, pixels)
 
 
-def _with_image(path: str, use: Callable[[Image.Image, BinaryIO], T]) -> T:
-    with open_regular(path, follow_links=False) as file, warnings.catch_warnings():
+def _with_image(file: BinaryIO, name: str, use: Callable[[Image.Image], T]) -> T:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns where this module refuses
-        if os.fstat(file.fileno()).st_size > FILE_LIMIT:
-            raise DataError(f"{shown(path)}: larger than {FILE_LIMIT} bytes; make it smaller or remove it")
         try:
             with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > PIXEL_LIMIT:
                     raise Image.DecompressionBombError
-                return use(image, file)
+                return use(image)
         except DataError as error:
-            raise DataError(f"{shown(path)}: {error}") from error
+            raise DataError(f"{shown(name)}: {error}") from error
         except Image.DecompressionBombError as error:
             raise DataError(
-                f"{shown(path)}: announces more than {PIXEL_LIMIT} pixels; make it smaller or remove it"
+                f"{shown(name)}: announces more than {PIXEL_LIMIT} pixels; make it smaller or remove it"
             ) from error
         except Image.UnidentifiedImageError as error:
             raise DataError(
-                f"{shown(path)}: is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image, or its header is damaged; "
+                f"{shown(name)}: is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image, or its header is damaged; "
                 "repair or remove it"
             ) from error
         except Exception as error:  # what a decoder raises on damaged files is not a closed list
             reason = str(error) or type(error).__name__
-            raise DataError(f"{shown(path)}: cannot be decoded ({reason:.200}); repair or remove it") from error
+            raise DataError(f"{shown(name)}: cannot be decoded ({reason:.200}); repair or remove it") from error
 
 
-def _pixels(image: Image.Image, size: int, channels: int) -> NDArray[np.uint8]:
+def _pixels(image: Image.Image, channels: int) -> Image.Image:
     image.load()
     orientation = image.getexif().get(ExifTags.Base.Orientation)  # after load, which already turns a TIFF upright
     image = _eight_bit(image)
@@ -91,12 +89,7 @@ def _pixels(image: Image.Image, size: int, channels: int) -> NDArray[np.uint8]:
     if image.mode != "L":
         image = image.convert("RGB")
     image = image.convert("L" if channels == 1 else "RGB")
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    scaled = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
-    return np.asarray(scaled).reshape(size, size, channels).transpose(2, 0, 1)
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -1,40 +1,58 @@
-"""A folder of image files as a data set."""
+"""A folder, or a .zip, of image files as a data set."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from wavekit_core.data.arrays import checked_indices
-from wavekit_core.data.files import open_regular, shown
-from wavekit_core.data.image_file import SUFFIXES, check_header, decode
+from wavekit_core.data.files import shown
+from wavekit_core.data.fit import Fit, channels_first, fit_image
+from wavekit_core.data.held_out import by_name
+from wavekit_core.data.image_archive import ImageArchive
+from wavekit_core.data.image_file import SUFFIXES, header, upright
+from wavekit_core.data.image_tree import ImageTree
+from wavekit_core.data.views import LISTED, View, ViewSplit
 from wavekit_core.errors import DataError
-from wavekit_core.kinds.dataset import Batch, Dataset
+from wavekit_core.kinds.dataset import Dataset
 from wavekit_core.spaces import ImageSpace
 
 CACHE_BYTES = 512 * 2**20
-LISTED = 10
+
+
+class UnusableImages(DataError):
+    """Files whose names or headers show that they are no images: `faults` has all of them, (name, reason), `usable` the names
+    of the others in `source`."""
+
+    def __init__(self, where: str, source: ImageTree | ImageArchive, faults: list[tuple[str, str]], usable: list[str]):
+        listed = "; ".join(f"{shown(name)}: {fault}" for name, fault in faults[:LISTED])
+        more = f"; and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
+        count = f"{len(faults)} of {len(faults) + len(usable)}" if usable else f"all {len(faults)}"
+        super().__init__(f"{where}: {count} images cannot be used: {listed}{more}; repair or remove them")
+        self.source, self.faults, self.usable = source, faults, usable
 
 
 class ImageFolder(Dataset):
-    """Every image file below `path`, as (channels, size, size) in [0, 1].
+    """Every image file below `path`, a folder or a .zip, as (channels, size, size) in [0, 1].
 
     Files: regular files named .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff, whatever their case. Names that start with a
     dot, and all other files, are ignored. Links are not followed and pipes not opened: those that could hold images are
-    refused. The constructor reads names and headers, `batch` decodes; a damaged file is a `DataError` with its name.
+    refused. A .zip is read in place; one suspicious member refuses all of it (see `ImageArchive`). The constructor reads names
+    and headers, `batch` decodes; a damaged file is a `DataError` with its name. Decoded images stay in memory as uint8 up to
+    CACHE_BYTES.
 
-    Pixels: turned upright as EXIF says, shorter side scaled to `size`, centre cropped (see `image_file.decode`).
+    Pixels: turned upright as EXIF says (see `image_file.upright`), then `fit` (see `data/fit.py`). With `crop` every tile is an
+    image of its own; in training `random_crops` moves it to a random place of its file and `flip` mirrors every second image.
     Classes: the names of the first-level folders, if there are at least two and every image lies in one; else none.
-    Held out: the images whose relative name has a SHA-256 below the fraction `held_out` of its range, so a new file moves no
-    other one; at least one image, and at least one is left for training. Two files are the least.
+    Held out: the files whose relative name has a SHA-256 below the fraction `held_out` of its range, so a new file moves no
+    other one; `held_out_by: folder` takes the name of a file's folder instead, so that images of one folder stay together.
+    At least one file or folder is held out and one is left for training. Tiles go with their file.
     """
 
     def __init__(
@@ -43,24 +61,35 @@ class ImageFolder(Dataset):
         size: Annotated[int, Field(ge=1, le=4096)],
         channels: Literal[1, 3] = 3,
         held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1,
+        fit: Fit = "resize-crop",
+        random_crops: bool = False,
+        flip: bool = False,
+        held_out_by: Literal["file", "folder"] = "file",
     ):
+        view = View(size, fit, random_crops, flip)
         self.space = ImageSpace(channels, size, size)
-        self._identity = f"image-folder size={size} channels={channels} held_out={held_out}"
-        self._names = _usable(path)
-        self._files = _Files(path, self._names, self.space)
+        self._identity = f"image-folder size={size} channels={channels} held_out={held_out} fit={fit} by={held_out_by}"
+        self._source: ImageTree | ImageArchive
+        self._source = ImageArchive(path) if path.lower().endswith(".zip") and os.path.isfile(path) else ImageTree(path)
+        self._names, sizes = _usable(path, self._source)
+        images = _Files(self._source, self._names, channels, view)
+        tiles = view.tiles(sizes, images)
         self.classes = _classes(self._names)
         number = {folder: index for index, folder in enumerate(self.classes)}
         labels = np.array([number[_first_folder(name)] for name in self._names], np.int64) if number else None
-        is_held_out = _held_out(path, self._names, held_out)
-        self.train = _FolderSplit(self._files, np.flatnonzero(~is_held_out), labels)
-        self.held_out = _FolderSplit(self._files, np.flatnonzero(is_held_out), labels)
+        keys = [os.path.dirname(name) for name in self._names] if held_out_by == "folder" else self._names
+        chosen = by_name(shown(path), keys, held_out)
+        self.train, self.held_out = (
+            ViewSplit(images, view, self.space.shape, members, tiles[members], labels)
+            for members in (np.flatnonzero(~chosen), np.flatnonzero(chosen))
+        )
 
     @classmethod
     def declares(cls, size: int, channels: int, **values: Any) -> ImageSpace:  # type: ignore[override]
         return ImageSpace(channels, size, size)
 
     def digest(self) -> str:
-        """Over the parameters and each file's name and bytes; read once."""
+        """Over the parameters and each file's name and bytes; read once. A .zip has the digest of the folder it was made from."""
         return self._digest
 
     @cached_property
@@ -68,7 +97,7 @@ class ImageFolder(Dataset):
         digest = hashlib.sha256(self._identity.encode())
         for name in self._names:
             content = hashlib.sha256()
-            with open_regular(self._files.path(name), follow_links=False) as file:
+            with self._source.open(name) as file:
                 while chunk := file.read(1 << 20):
                     content.update(chunk)
             digest.update(hashlib.sha256(os.fsencode(name)).digest() + content.digest())
@@ -76,101 +105,59 @@ class ImageFolder(Dataset):
 
 
 class _Files:
-    """Decodes files by index, and keeps what it decoded as uint8 while all of it fits into CACHE_BYTES."""
+    """Decodes files by number, and keeps what it decoded as uint8 until CACHE_BYTES are full."""
 
-    def __init__(self, root: str, names: Sequence[str], space: ImageSpace):
-        self._root, self._names, self.space = root, names, space
-        fits = len(names) * space.numbers <= CACHE_BYTES
-        self._kept = np.empty((len(names), *space.shape), np.uint8) if fits else None
-        self._is_kept = np.zeros(len(names), bool)
+    def __init__(self, source: ImageTree | ImageArchive, names: Sequence[str], channels: int, view: View):
+        self._source, self._names, self._channels, self._view = source, names, channels, view
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._room = CACHE_BYTES
 
-    def path(self, name: str) -> str:
-        return os.path.join(self._root, name)
+    def name(self, number: int) -> str:
+        return shown(self._source.path(self._names[number]))
 
-    def image(self, index: int) -> NDArray[np.uint8]:
-        if self._kept is not None and self._is_kept[index]:
-            return self._kept[index]
-        pixels = decode(self.path(self._names[index]), self.space.height, self.space.channels)
-        if self._kept is not None:
-            self._kept[index] = pixels
-            self._is_kept[index] = True
+    def pixels(self, number: int) -> NDArray[np.uint8]:
+        if (kept := self._kept.get(number)) is not None:
+            return kept
+        pixels = decode(self._source, self._names[number], self._channels, self._view)
+        if pixels.nbytes <= self._room:
+            self._room -= pixels.nbytes
+            self._kept[number] = pixels
         return pixels
 
 
-class _FolderSplit:
-    def __init__(self, files: _Files, members: NDArray[np.intp], labels: NDArray[np.int64] | None):
-        self._files, self._members = files, members
-        self._labels = None if labels is None else labels[members]
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def batch(self, indices: Sequence[int] | NDArray[np.int64], /) -> Batch:
-        wanted = checked_indices(indices, len(self))
-        shape = self._files.space.shape
-        pixels = np.empty((len(wanted), *shape), np.uint8)
-        for row, index in enumerate(self._members[wanted]):
-            pixels[row] = self._files.image(int(index))
-        labels = None if self._labels is None else torch.from_numpy(self._labels[wanted])
-        return Batch(torch.from_numpy(pixels).to(torch.float32).div_(255), labels)
+def decode(source: ImageTree | ImageArchive, name: str, channels: int, view: View) -> NDArray[np.uint8]:
+    """A file as (channels, size, size), fitted; with `crop`, whole. Raises `DataError` naming it."""
+    path = source.path(name)
+    with source.open(name) as file:
+        image = upright(file, path, channels)
+    try:
+        return channels_first(image if view.size is None else fit_image(image, view.size, view.fit))
+    except DataError as error:
+        raise DataError(f"{shown(path)}: {error}") from error
 
 
-def _usable(root: str) -> list[str]:
-    """Relative names of all images below `root`, sorted by bytes. Raises `DataError` listing what cannot be used."""
-    names, faults = [], []
-    for name, fault in _candidates(root):
+def _usable(root: str, source: ImageTree | ImageArchive) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of all images of `source`, sorted by bytes, and their heights and widths (N, 2) as stored. Raises `DataError`
+    with all that cannot be used."""
+    sizes: dict[str, tuple[int, int]] = {}
+    faults = []
+    for name, fault in source.candidates():
         try:
             if fault is None:
-                check_header(os.path.join(root, name))
+                with source.open(name, whole=False) as file:
+                    sizes[name] = header(file, source.path(name))
         except DataError as error:
-            fault = str(error).removeprefix(shown(os.path.join(root, name)) + ": ").split(";")[0]
-        if fault is None:
-            names.append(name)
-        else:
+            fault = str(error).removeprefix(shown(source.path(name)) + ": ").split(";")[0]
+        if fault is not None:
             faults.append((name, fault))
+    names = sorted(sizes, key=os.fsencode)
     if faults:
-        faults.sort(key=lambda entry: os.fsencode(entry[0]))
-        listed = "; ".join(f"{shown(name)}: {fault}" for name, fault in faults[:LISTED])
-        more = f"; and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
-        count = f"{len(faults)} of {len(faults) + len(names)}" if names else f"all {len(faults)}"
-        raise DataError(f"{shown(root)}: {count} images cannot be used: {listed}{more}; repair or remove them")
+        raise UnusableImages(shown(root), source, sorted(faults, key=lambda entry: os.fsencode(entry[0])), names)
     if not names:
         raise DataError(
             f"{shown(root)}: no image in it; put files named {', '.join(SUFFIXES)} there, or name another folder"
         )
-    return sorted(names, key=os.fsencode)
-
-
-def _candidates(root: str) -> Iterator[tuple[str, str | None]]:
-    """(relative name, None or why it is not opened) of everything below `root` that is named like an image."""
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        for entry in _entries(root, folder):
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.name.startswith("."):
-                continue
-            if entry.is_symlink():
-                if entry.name.lower().endswith(SUFFIXES) or entry.is_dir():
-                    yield name, "a link, which is not followed"
-            elif entry.is_dir(follow_symlinks=False):
-                folders.append(name)
-            elif entry.name.lower().endswith(SUFFIXES):
-                yield name, None if entry.is_file(follow_symlinks=False) else "a pipe or a device, which is not opened"
-
-
-def _entries(root: str, folder: str) -> list[os.DirEntry[str]]:
-    path = os.path.join(root, folder) if folder else root
-    try:
-        with os.scandir(path) as entries:
-            return list(entries)
-    except FileNotFoundError as error:
-        raise DataError(f"{shown(path)}: there is no such folder; check the path") from error
-    except NotADirectoryError as error:
-        raise DataError(f"{shown(path)}: not a folder; give the folder that holds the images") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{shown(path)}: cannot be listed ({reason}); check the path and its rights") from error
+    return names, np.array([sizes[name] for name in names], np.int64)
 
 
 def _first_folder(name: str) -> str:
@@ -182,19 +169,3 @@ def _classes(names: Sequence[str]) -> tuple[str, ...]:
     if len(folders) < 2 or not all("/" in name for name in names):
         return ()
     return tuple(sorted(folders, key=os.fsencode))
-
-
-def _held_out(root: str, names: Sequence[str], fraction: float) -> NDArray[np.bool_]:
-    """Which names are held out (N,)."""
-    if len(names) < 2:
-        raise DataError(
-            f"{shown(root)}: only one image; one is needed for training and one is held out; add at least one more"
-        )
-    digests = [hashlib.sha256(os.fsencode(name)).digest() for name in names]
-    drawn = np.array([int.from_bytes(digest[:8]) / 2**64 for digest in digests])
-    held_out = drawn < fraction
-    if not held_out.any():
-        held_out[drawn.argmin()] = True
-    if held_out.all():
-        held_out[drawn.argmax()] = False
-    return held_out

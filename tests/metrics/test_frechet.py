@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import sqrtm
+from torch import nn
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from wavekit_core.metrics.frechet import frechet_distance
 
@@ -41,3 +44,22 @@ def test_equal_sets_and_singular_covariances():
 def test_one_image_has_no_covariance():
     with pytest.raises(ValueError, match="needs two"):
         frechet_distance(np.zeros((1, 3)), np.zeros((5, 3)))
+
+
+class Pooled(nn.Module):
+    """Means over quarters of an 8-bit image, as features."""
+
+    num_features = 12
+
+    def forward(self, images):
+        return nn.functional.adaptive_avg_pool2d(images.double() / 255, 2).flatten(1)
+
+
+def test_it_is_torchmetrics_frechet_inception_distance_of_the_same_features():
+    a, b = torch.randint(0, 256, (2, 200, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    b //= 2
+    theirs = FrechetInceptionDistance(feature=Pooled(), normalize=False, input_img_size=(3, 8, 8)).double()
+    theirs.update(a, real=True)
+    theirs.update(b, real=False)
+    expected = float(theirs.compute())
+    assert frechet_distance(Pooled()(b).numpy(), Pooled()(a).numpy()) == pytest.approx(expected, rel=1e-6)

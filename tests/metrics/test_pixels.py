@@ -5,10 +5,21 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from torchmetrics.functional.image import (
+    multiscale_structural_similarity_index_measure,
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
 
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.metric import Evidence
-from wavekit_core.metrics.pixels import MeanSquaredError, PeakSignalToNoise, StructuralSimilarity
+from wavekit_core.metrics.pixels import (
+    BinaryCrossEntropy,
+    MeanSquaredError,
+    MultiScaleStructuralSimilarity,
+    PeakSignalToNoise,
+    StructuralSimilarity,
+)
 from wavekit_core.spaces import ImageSpace
 
 
@@ -46,8 +57,9 @@ def test_psnr_of_identical_images_is_finite(images):
     assert math.isfinite(figure.value)
 
 
-def reference_ssim(a, b, window):
-    """Wang et al. 2004, eq. 13, with SciPy's Gaussian filter, over the windows that lie inside the image."""
+def reference_terms(a, b, window):
+    """SSIM (Wang et al. 2004, eq. 13) and its contrast and structure term, with SciPy's Gaussian filter, over the windows that
+    lie inside the image."""
     radius, sigma = window // 2, 1.5 * window / 11
 
     def blur(x):
@@ -56,8 +68,24 @@ def reference_ssim(a, b, window):
     mean_a, mean_b = blur(a), blur(b)
     var_a, var_b, cov = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2, blur(a * b) - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2
-    value = (2 * mean_a * mean_b + c1) * (2 * cov + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-    return value.mean()
+    structure = (2 * cov + c2) / (var_a + var_b + c2)
+    return ((2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1) * structure).mean(), structure.mean()
+
+
+def reference_ssim(a, b, window):
+    return reference_terms(a, b, window)[0]
+
+
+def reference_ms_ssim(a, b, window, scales):
+    """Wang et al. 2003, eq. 7."""
+    exponents = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])[:scales]
+    exponents *= 1.0001 / exponents.sum()
+    product = 1.0
+    for scale, exponent in enumerate(exponents):
+        ssim, structure = reference_terms(a, b, window)
+        product *= (ssim if scale == scales - 1 else structure) ** exponent
+        a, b = (x[: len(x) // 2 * 2, : len(x) // 2 * 2].reshape(len(x) // 2, 2, -1, 2).mean((1, 3)) for x in (a, b))
+    return product
 
 
 @pytest.mark.parametrize(("size", "window"), [(8, 7), (11, 11), (16, 11), (28, 11), (3, 3)])
@@ -67,7 +95,7 @@ def test_ssim_agrees_with_the_formula(size, window):
     (figure,) = StructuralSimilarity().measure(evidence(a, b))
     pairs = zip(a.double().numpy(), b.double().numpy(), strict=True)
     expected = np.mean([reference_ssim(x[0], y[0], window) for x, y in pairs])
-    assert figure.value == pytest.approx(expected, abs=1e-4)
+    assert figure.value == pytest.approx(expected, abs=1e-6)
     assert f"{window}×{window}" in figure.unit
 
 
@@ -83,7 +111,74 @@ def test_ssim_refuses_what_has_no_window():
         StructuralSimilarity().require(ImageSpace(1, 2, 40))
 
 
-@pytest.mark.parametrize("metric", [MeanSquaredError, PeakSignalToNoise, StructuralSimilarity])
+@pytest.mark.parametrize(
+    ("size", "window", "scales"),
+    [
+        (6, 3, 2),
+        (16, 7, 2),
+        (28, 11, 2),
+        (43, 11, 2),
+        (44, 11, 3),
+        (88, 11, 4),
+        (175, 11, 4),
+        (176, 11, 5),
+    ],
+)
+def test_ms_ssim_agrees_with_the_formula_at_as_many_scales_as_fit(size, window, scales):
+    a, b = torch.rand(2, 2, 1, size, size, generator=torch.Generator().manual_seed(1))
+    b = 0.7 * a + 0.3 * b
+    (figure,) = MultiScaleStructuralSimilarity().measure(evidence(a, b))
+    pairs = zip(a.double().numpy(), b.double().numpy(), strict=True)
+    expected = np.mean([reference_ms_ssim(x[0], y[0], window, scales) for x, y in pairs])
+    assert figure.value == pytest.approx(expected, abs=1e-6)
+    assert figure.unit == f"MS-SSIM, {scales} scales, Gaussian window {window}×{window}"
+
+
+def test_ms_ssim_is_torchmetrics_but_for_the_mirrored_border_of_the_last_scale():
+    a, b = torch.rand(2, 2, 1, 180, 190, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    b = 0.7 * a + 0.3 * b
+    (figure,) = MultiScaleStructuralSimilarity().measure(evidence(a, b))
+    theirs = multiscale_structural_similarity_index_measure(b, a, data_range=1.0, reduction="none")
+    last = (torch.nn.functional.avg_pool2d(x, 16) for x in (b, a))
+    _, full = structural_similarity_index_measure(*last, data_range=1.0, reduction="none", return_full_image=True)
+    inner, whole = full[..., 5:-5, 5:-5].mean((1, 2, 3)), full.mean((1, 2, 3))
+    expected = theirs * (inner / whole) ** 0.1333
+    assert figure.value == pytest.approx(float(expected.mean()), abs=1e-6)
+    (same,) = MultiScaleStructuralSimilarity().measure(evidence(a, a.clone()))
+    assert same.value == pytest.approx(1, abs=1e-6)
+
+
+def test_ms_ssim_of_the_negative_is_zero_and_small_images_are_refused(images):
+    (figure,) = MultiScaleStructuralSimilarity().measure(evidence(images, 1 - images))
+    assert figure.value == 0
+    MultiScaleStructuralSimilarity().require(ImageSpace(1, 6, 40))
+    with pytest.raises(SpaceError, match=r"at least 6×6 pixels.*use ssim"):
+        MultiScaleStructuralSimilarity().require(ImageSpace(1, 5, 40))
+
+
+def test_psnr_and_ssim_agree_with_torchmetrics(images):
+    noisy = (images + 0.1 * images.flip(0)).clamp(0, 1)
+    (psnr,), (ssim,) = (m().measure(evidence(images, noisy)) for m in (PeakSignalToNoise, StructuralSimilarity))
+    theirs = peak_signal_noise_ratio(noisy, images, data_range=1.0, reduction="elementwise_mean", dim=(1, 2, 3))
+    assert psnr.value == pytest.approx(float(theirs), abs=1e-5)
+    _, full = structural_similarity_index_measure(noisy, images, data_range=1.0, return_full_image=True)
+    assert ssim.value == pytest.approx(float(full[..., 5:-5, 5:-5].double().mean()), abs=1e-6)
+
+
+def test_bce_agrees_with_torch_and_keeps_off_the_ends():
+    a, b = torch.randint(0, 256, (2, 5, 3, 4, 4), generator=torch.Generator().manual_seed(0)) / 255
+    (figure,) = BinaryCrossEntropy().measure(evidence(a * 2 - 1, b * 2 - 1, low=-1, high=1))
+    expected = torch.nn.functional.binary_cross_entropy(b.double().clamp(1 / 510, 1 - 1 / 510), a.double())
+    assert figure.value == pytest.approx(float(expected), rel=1e-6)
+    (wrong,) = BinaryCrossEntropy().measure(evidence(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)))
+    assert wrong.value == pytest.approx(math.log(510))
+    assert (wrong.name, wrong.better, wrong.unit) == ("bce", "lower", "nats a pixel, ε = 1/510")
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [MeanSquaredError, PeakSignalToNoise, StructuralSimilarity, MultiScaleStructuralSimilarity, BinaryCrossEntropy],
+)
 def test_without_reconstructions_there_is_no_figure(metric, images):
     assert list(metric().measure(evidence(images, None))) == []
     assert list(metric().measure(evidence(images[:0], images[:0]))) == []

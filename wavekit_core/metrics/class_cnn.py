@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wavekit_core.engine.order import indices
 from wavekit_core.kinds.dataset import Dataset, Split
-from wavekit_core.metrics.real_images import batches, subset
+from wavekit_core.metrics.real_images import Remembered, batches, for_judges, subset
 
 SIDE_LIMIT = 32
 FEATURES = 64
@@ -50,8 +50,8 @@ class ClassCnn(nn.Module):
 
 
 class Judge:
-    """A `ClassCnn` trained on training images of `dataset` in batches of 64 with small distortions: 300 steps, or 800 on
-    10,000 images drawn from the data set if it has 5,000 or more.
+    """A `ClassCnn` trained on four fifths of the training images of `dataset`, at most 10,000, in batches of 64 with small
+    distortions: 300 steps, or 800 if there are 5,000 images or more. The other fifth is for floors (`real_images.for_floors`).
 
     A function of data set and seed, at a given number of threads; torch's global generators are left as they were. Images
     whose longer side is above 32 pixels are averaged down to it first. Right on held-out images: digits of 8, 16 and 32
@@ -59,20 +59,20 @@ class Judge:
     """
 
     def __init__(self, dataset: Dataset, seed: int):
-        self._low, self._high = dataset.space.low, dataset.space.high
+        self._space = dataset.space
         with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            chosen = subset(len(dataset.train), TRAINED_ON, seed)
-            self.training_images, labels = self.prepared(dataset.train, chosen)
+            allowed = for_judges(len(dataset.train))
+            images, labels = self.prepared(dataset.train, allowed[subset(len(allowed), TRAINED_ON, seed)])
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
-            side = max(self.training_images.shape[-2:])
+            side = max(images.shape[-2:])
             self._net = ClassCnn(dataset.space.channels, side, len(dataset.classes))
-            _train(self._net, self.training_images, labels, seed)
+            _train(self._net, images, labels, seed)
         self._net.eval()
 
     def prepared(self, split: Split, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The images of a split as the network takes them, (N, C, h, w), and their labels (N,)."""
         images, labels = [], []
-        for batch in batches(split, chosen):
+        for batch in batches(split, chosen, self._space):
             assert batch.labels is not None, "a data set with classes gives labels"
             images.append(self.shrunk(batch.data))
             labels.append(batch.labels)
@@ -84,7 +84,7 @@ class Judge:
         if longer > SIDE_LIMIT:
             size = [max(1, round(side * SIDE_LIMIT / longer)) for side in images.shape[-2:]]
             images = F.interpolate(images, size=size, mode="area")
-        return (images - self._low) * (2 / (self._high - self._low)) - 1
+        return (images - self._space.low) * (2 / (self._space.high - self._space.low)) - 1
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
@@ -95,6 +95,14 @@ class Judge:
     def classes(self, features: Tensor) -> Tensor:
         """Features (N, 64) to the most likely class (N,)."""
         return self._net.head(features).argmax(1)
+
+
+_judges = Remembered()
+
+
+def judge_of(dataset: Dataset, seed: int) -> Judge:
+    """The judge of a data set and a seed, trained once for all subjects and metrics of an evaluation."""
+    return _judges.get(dataset, seed, lambda: Judge(dataset, seed))
 
 
 def _train(net: ClassCnn, images: Tensor, labels: Tensor, seed: int) -> None:

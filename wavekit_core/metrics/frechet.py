@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from wavekit_core.kinds.metric import Figure
+from wavekit_core.metrics.feature_sets import FeatureMetric, Vectors
+
+
+class FrechetDistance(FeatureMetric):
+    """`gfd[network]` of samples, `rfd[network]` of reconstructions (`gfid` and `rfid` of inception): see `frechet_distance`.
+
+    The distance falls with the number of images and compares only at the same number, network and reference. It takes at
+    least two images; below some hundreds it says more about their number than about the model. `features` names the network,
+    `weights` its file where the package has none; see `FeatureMetric`.
+    """
+
+    def compare(self, made: Vectors, real: Vectors, training: Vectors) -> Sequence[Figure]:
+        value, floor = frechet_distance(made, real), frechet_distance(training, real)
+        return [Figure(self.named("fd"), value, self.unit("squared feature"), "lower", len(made), floor)]
 
 
 def frechet_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:

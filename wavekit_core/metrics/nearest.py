@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wavekit_core.kinds.dataset import Split
-from wavekit_core.kinds.metric import Evidence, Figure, Metric
+from wavekit_core.kinds.metric import Evidence, Figure, Metric, Reads
 from wavekit_core.metrics.real_images import CHUNK, batches, load, subset
+from wavekit_core.spaces import ImageSpace
 
 
 class NearestTraining(Metric):
@@ -23,15 +23,16 @@ class NearestTraining(Metric):
     images more, which this metric does not punish. The whole training part is searched.
     """
 
-    reads: ClassVar[Literal["reconstructions", "samples"]] = "samples"
+    reads: Reads = "samples"
 
     @torch.no_grad()
     def measure(self, evidence: Evidence) -> Sequence[Figure]:
         dataset, samples = evidence.dataset, evidence.samples
         if samples is None or min(len(samples), len(dataset.held_out), len(dataset.train)) == 0:
             return []
-        held_out = load(dataset.held_out, subset(len(dataset.held_out), len(samples), seed=0))
-        distances = nearest_distances(torch.cat([samples.float().cpu(), held_out]).flatten(1), dataset.train)
+        held_out = load(dataset.held_out, subset(len(dataset.held_out), len(samples), seed=0), dataset.space)
+        queries = torch.cat([samples.float().cpu(), held_out]).flatten(1)
+        distances = nearest_distances(queries, dataset.train, dataset.space)
         count = len(samples)
         value, floor = float(np.median(distances[:count])), float(np.median(distances[count:]))
         figures = [Figure("nearest", value, "L2 over all pixels", "real", count, floor)]
@@ -40,8 +41,8 @@ class NearestTraining(Metric):
         return figures
 
 
-def nearest_distances(queries: Tensor, split: Split) -> NDArray[np.float64]:
-    """L2 distance (N,) from each query (N, d) to the nearest image of `split`.
+def nearest_distances(queries: Tensor, split: Split, space: ImageSpace) -> NDArray[np.float64]:
+    """L2 distance (N,) from each query (N, d) to the nearest image of `split`, which is of `space`.
 
     The search uses |q|² + |t|² - 2 q·t, which loses digits where q and t nearly agree; so the distance to the one that it
     finds is computed again from the difference. That makes a copy's distance exactly 0.
@@ -49,7 +50,7 @@ def nearest_distances(queries: Tensor, split: Split) -> NDArray[np.float64]:
     best = torch.full((len(queries),), torch.inf)
     nearest = queries.clone()
     squares = queries.square().sum(1, keepdim=True)
-    for batch in batches(split, np.arange(len(split))):
+    for batch in batches(split, np.arange(len(split)), space):
         training = batch.data.flatten(1)
         for start in range(0, len(queries), CHUNK):
             rows = slice(start, start + CHUNK)

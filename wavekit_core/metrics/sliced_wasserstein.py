@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.dataset import Dataset
-from wavekit_core.kinds.metric import Evidence, Figure, Metric
+from wavekit_core.kinds.metric import Evidence, Figure, Metric, Reads
 from wavekit_core.kinds.transform import Transform
 from wavekit_core.metrics.real_images import CHUNK, Seed, batches, load, subset
 from wavekit_core.pyramid import PyramidSpace
@@ -35,7 +35,7 @@ class SlicedWasserstein(Metric):
     fit the images, is refused.
     """
 
-    reads: ClassVar[Literal["reconstructions", "samples"]] = "samples"
+    reads: Reads = "samples"
 
     def __init__(
         self,
@@ -63,7 +63,8 @@ class SlicedWasserstein(Metric):
             return []
         self._prepare(dataset)
         chosen = [subset(len(part), count, self._seed) for part in (dataset.held_out, samples, dataset.train)]
-        real, training = load(dataset.held_out, chosen[0]), load(dataset.train, chosen[2])
+        space = dataset.space
+        real, training = load(dataset.held_out, chosen[0], space), load(dataset.train, chosen[2], space)
         sets = [self._groups(images) for images in (real, samples[torch.from_numpy(chosen[1])].float().cpu(), training)]
         directions = torch.Generator().manual_seed(self._seed)
         distances = {}
@@ -81,7 +82,7 @@ class SlicedWasserstein(Metric):
         self.require(dataset.space)
         if self._fitted_to is not dataset:
             chosen = subset(len(dataset.train), FITTED_TO, self._seed)
-            self._transform.fit(batch.data for batch in batches(dataset.train, chosen))
+            self._transform.fit(batch.data for batch in batches(dataset.train, chosen, dataset.space))
             self._fitted_to = dataset
 
     def _groups(self, images: Tensor) -> dict[str, Tensor]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from wavekit_haar import Haar
 from wavekit_wvae import VAE, DetailL1, GaussianKL, GaussianMixture, LaplaceKL, PosteriorFit, WaveletVAE
-from wavekit_wvae.likelihood import Likelihood
-from wavekit_wvae.wvae import CoefficientHeads
+from wavekit_wvae.coefficients import CoefficientHeads
+from wavekit_wvae.likelihood import Likelihood, negative_elbo
 
 from wavekit_core.kinds import Autoencoder, Batch, PosteriorState
 from wavekit_core.spaces import Band, ImageSpace, LatentSpace
@@ -82,14 +82,21 @@ def test_bands_synthesised_from_a_code_carry_their_own_noise():
 
 
 @pytest.mark.parametrize("regularizer", [GaussianKL, LaplaceKL, DetailL1])
-def test_a_penalty_is_proportional_to_its_weight(regularizer):
+def test_the_weight_counts_in_the_loss_and_not_in_the_penalty(regularizer):
     torch.manual_seed(0)
     mean = {band.name: torch.randn(5, *band.shape) for band in WAVELET.bands}
     state = PosteriorState(mean, {name: torch.full((1, 1, 1, 1), 0.3) for name in mean}, mean, WAVELET)
-    once = regularizer(WAVELET, weight=1.0).penalty(state)
-    assert (once > 0).all()
-    torch.testing.assert_close(regularizer(WAVELET, weight=2.0).penalty(state), 2 * once)
-    assert not regularizer(WAVELET, weight=0.0).penalty(state).any()
+    ones = [regularizer(WAVELET, weight=weight) for weight in (0.0, 1.0, 2.5)]
+    penalty = ones[1].penalty(state)
+    assert (penalty > 0).all()
+    images = torch.rand(5, 1, 4, 4)
+    likelihood = Likelihood(ImageSpace(1, 4, 4), "gaussian", 0.5)
+    losses = [negative_elbo(images, images, state, likelihood, [one]) for one in ones]
+    torch.testing.assert_close(losses[1].value - losses[0].value, penalty.mean() / 16)
+    torch.testing.assert_close(losses[2].value - losses[0].value, 2.5 * penalty.mean() / 16)
+    for one, loss in zip(ones, losses, strict=True):
+        torch.testing.assert_close(one.penalty(state), penalty)
+        assert penalty.mean().item() / 16 in [pytest.approx(term.item()) for term in loss.terms.values()]
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 2, 2)], ids=["code", "approximation"])
@@ -132,17 +139,18 @@ def test_the_objective_trains_a_prior_only_if_asked(learn):
 
 
 @pytest.mark.parametrize("kind", ["vae", "wavelet"])
-def test_the_logged_terms_sum_to_the_loss(kind):
+def test_the_logged_terms_times_the_weights_sum_to_the_loss(kind):
     torch.manual_seed(0)
     if kind == "vae":
         model = VAE(SPACE, [GaussianKL, lambda space: GaussianKL(space, weight=0.3)], code=4, width=8)
-        names = ["nll", "gaussian-kl", "gaussian-kl-2"]
+        weights = {"nll": 1, "gaussian-kl": 1, "gaussian-kl-2": 0.3}
     else:
-        model = WaveletVAE(SPACE, Haar(levels=2), [LaplaceKL, GaussianKL, DetailL1], width=8)
-        names = ["nll", "laplace-kl", "gaussian-kl", "detail-l1"]
+        model = WaveletVAE(SPACE, Haar(levels=2), [LaplaceKL, GaussianKL, DetailL1], width=8, noise="per-level")
+        weights = {"nll": 1, "laplace-kl": 1, "gaussian-kl": 1, "detail-l1": 0.03}
     loss = model.loss(Batch(torch.rand(6, 1, 8, 8)))
-    assert [name for name in loss.terms if name not in ("mse", "sigma", "noise")] == names
-    torch.testing.assert_close(sum(loss.terms[name] for name in names), loss.value.detach())
+    beside = {"mse", "sigma", "noise/approx", "noise/level-2", "noise/level-1"}
+    assert [name for name in loss.terms if name not in beside] == list(weights)
+    torch.testing.assert_close(sum(w * loss.terms[name] for name, w in weights.items()), loss.value.detach())
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])

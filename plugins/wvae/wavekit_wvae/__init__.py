@@ -3,9 +3,9 @@
 from importlib.resources import files
 
 from wavekit_wvae.gmm import GaussianMixture
-from wavekit_wvae.interpret import edit, heatmap
+from wavekit_wvae.interpret import edit, heatmap, walk
 from wavekit_wvae.regularizers import DetailL1, GaussianKL, LaplaceKL
-from wavekit_wvae.samplers import PosteriorFit, Prior
+from wavekit_wvae.samplers import PosteriorFit, Prior, Reconstruct
 from wavekit_wvae.shrinkage import OracleShrinkage
 from wavekit_wvae.vae import VAE
 from wavekit_wvae.wvae import WaveletVAE
@@ -21,8 +21,10 @@ __all__ = [
     "OracleShrinkage",
     "PosteriorFit",
     "Prior",
+    "Reconstruct",
     "WaveletVAE",
     "edit",
     "heatmap",
     "recipes",
+    "walk",
 ]

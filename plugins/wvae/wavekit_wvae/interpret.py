@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavekit_core.kinds import Autoencoder
 from wavekit_core.pyramid import Pyramid
-from wavekit_wvae.scales import level_of
+from wavekit_wvae.coefficients import level_of
+from wavekit_wvae.laplace import soft
 
 Box = tuple[int, int, int, int]
 Operation = Literal["gain", "zero", "set", "swap", "threshold"]
@@ -98,7 +100,7 @@ def _operate(c: Tensor, op: Operation, value: float, replaced: Tensor | None) ->
     if op == "gain":
         return c * value
     if op == "threshold":
-        return c.sign() * (c.abs() - value).clamp(min=0)
+        return soft(c, value)
     if op == "swap":
         assert replaced is not None
         return replaced.expand_as(c)
@@ -119,3 +121,36 @@ def leakage(before: Tensor, after: Tensor, block: Box) -> float:
     top, left, bottom, right = block
     total = float(change.sum())
     return 1 - float(change[..., top:bottom, left:right].sum()) / total if total else 0.0
+
+
+@torch.no_grad()
+def walk(model: Autoencoder, a: Tensor, b: Tensor, steps: int = 8) -> Tensor:
+    """Images (steps, C, H, W) on the way between the posterior means of two images (C, H, W), their reconstructions at
+    the ends.
+
+    Codes go along the great circle (`slerp`): Gaussian codes lie near a sphere, and the straight line would lead through
+    its empty middle. Bands of a pyramid go straight, since a mean of coefficients is the coefficients of a mean.
+    """
+    mean = model.encode(torch.stack([a, b])).mean
+    way = torch.linspace(0, 1, steps, device=a.device)
+    latent = {}
+    for band in model.latent.bands:
+        if band.drawn:
+            start, end = mean[band.name].flatten(1)  # (2, *shape) to two (numbers,)
+            points = slerp(start, end, way) if band.role == "code" else torch.lerp(start, end, way[:, None])
+            latent[band.name] = points.reshape(steps, *band.shape)
+    return model.decode(latent)
+
+
+def slerp(start: Tensor, end: Tensor, way: Tensor) -> Tensor:
+    """(steps, numbers): from one vector (numbers,) to another, turning evenly, for parts `way` (steps,) of the way.
+
+    (sin((1 − t)θ)·start + sin(tθ)·end) / sin θ with the angle θ between them (Shoemake, SIGGRAPH 1985, Eq. 4); straight
+    where it is 0, π or of a vector without a direction.
+    """
+    cosine = torch.nn.functional.cosine_similarity(start, end, dim=0).clamp(-1, 1)
+    angle = cosine.arccos()
+    if angle.sin() < 1e-4 or not (start.any() and end.any()):
+        return torch.lerp(start, end, way[:, None])
+    t = way[:, None]
+    return (((1 - t) * angle).sin() * start + (t * angle).sin() * end) / angle.sin()

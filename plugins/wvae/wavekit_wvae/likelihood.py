@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavekit_core.kinds import Batch, Loss, Objective, PosteriorState
-from wavekit_core.spaces import ImageSpace
+from wavekit_core.spaces import ImageSpace, LatentSpace
 from wavekit_wvae.scales import Scale
 
 Kind = Literal["gaussian", "bernoulli"]
@@ -59,10 +59,11 @@ class Likelihood(nn.Module):
 def negative_elbo(
     images: Tensor, output: Tensor, state: PosteriorState, likelihood: Likelihood, regularizers: Iterable[nn.Module]
 ) -> Loss:
-    """(NLL + Σ penalties) / N, the mean over the batch; N = C·H·W.
+    """(NLL + Σ weight·penalty) / N, the mean over the batch; N = C·H·W.
 
-    Sums over an image are divided by one and the same N, so that a regularizer's weight depends neither on resolution
-    nor on batch size. `terms` are divided by N too: nats a number.
+    `images` and `output` are pixels, or both of them vectors (B, N) of orthonormal coefficients. Sums over an image are
+    divided by one and the same N, so that a regularizer's weight depends neither on resolution nor on batch size.
+    `terms` are divided by N too, nats a number, and penalties are there without their weight.
     """
     numbers = images[0].numel()
     nll = likelihood.nll(output, images)
@@ -70,12 +71,28 @@ def negative_elbo(
     terms = {"nll": nll.mean() / numbers, "mse": (likelihood.image(output) - images).square().mean()}
     for regularizer in regularizers:
         penalty = regularizer.penalty(state)  # type: ignore[operator]
-        total = total + penalty
+        total = total + regularizer.weight * penalty  # type: ignore[operator]
         name = _fresh(penalty_name(regularizer), terms)
         terms[name] = penalty.mean() / numbers
     if likelihood.kind == "gaussian":
         terms["sigma"] = likelihood.sigma
     return Loss(total.mean() / numbers, {name: term.detach() for name, term in terms.items()})
+
+
+def evidence_bound(
+    images: Tensor, output: Tensor, state: PosteriorState, likelihood: Likelihood, regularizers: Iterable[nn.Module]
+) -> Tensor:
+    """(B,): NLL + Σ divergences in nats an image, at one sample of the posterior: in the mean an upper bound of −log p(x)."""
+    return likelihood.nll(output, images) + sum(one.penalty(state) for one in regularizers)  # type: ignore[operator]
+
+
+def is_bound(likelihood: Likelihood, regularizers: Iterable[nn.Module], latent: LatentSpace) -> bool:
+    """Whether NLL + Σ penalties bounds −log p(x): a gaussian likelihood (the other is no density over pixels), and
+    divergences alone, with weight 1, whose priors cover every drawn band exactly once."""
+    ones = list(regularizers)
+    covered = sorted(name for one in ones for name in one.prior_bands())  # type: ignore[operator]
+    proper = all(one.divergence and one.weight == 1 for one in ones)
+    return likelihood.kind == "gaussian" and proper and covered == sorted(latent.names(drawn=True))
 
 
 def penalty_name(regularizer: nn.Module) -> str:
@@ -113,4 +130,4 @@ def elbo_objective(
     networks = [p for p in model.parameters() if p.requires_grad and id(p) not in slow]
     groups: list[dict[str, Any]] = [{"params": networks, "lr": lr, "weight_decay": weight_decay}]
     groups += [{"params": list(ps), "lr": noise_lr, "weight_decay": 0.0} for ps in (noise, scales) if ps]
-    return Objective("elbo", groups, loss, partial(torch.optim.AdamW, lr=lr))
+    return Objective("elbo", groups, loss, partial(torch.optim.AdamW, lr=lr, fused=True))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 Sizes = Sequence[tuple[int, int]]
+Layout = Literal["flat", "spatial"]
 
 
 def norm(channels: int) -> nn.GroupNorm:
@@ -60,20 +62,56 @@ class Down(nn.Module):
 
 
 class Head(nn.Sequential):
-    """GroupNorm, SiLU and a 3×3 convolution: features to coefficients. `zero` starts it at 0."""
+    """GroupNorm, SiLU and a 3×3 convolution: features to coefficients. `zero` starts it at `bias` everywhere."""
 
-    def __init__(self, channels_in: int, channels_out: int, zero: bool = False):
+    def __init__(self, channels_in: int, channels_out: int, zero: bool = False, bias: float = 0.0):
         conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         super().__init__(norm(channels_in), nn.SiLU(), conv)
         if zero:
             nn.init.zeros_(conv.weight)
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            nn.init.constant_(conv.bias, bias)  # type: ignore[arg-type]
+
+
+class ImageHead(nn.Module):
+    """Features (B, width, h, w) to (B, C, height, width): four maps a channel at half resolution, interleaved."""
+
+    def __init__(self, width: int, shape: tuple[int, int, int]):
+        super().__init__()
+        self.shape = shape
+        self.head = Head(width, 4 * shape[0])
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = F.pixel_shuffle(self.head(features), 2)  # (B, 4C, h, w) to (B, C, 2h, 2w)
+        return x[..., : self.shape[1], : self.shape[2]]
+
+
+def code_shape(code: int, layout: Layout, sizes: Sizes) -> tuple[int, ...]:
+    """Of a code: (code,), or `code` maps of the coarsest level's size."""
+    return (code,) if layout == "flat" else (code, *sizes[0])
+
+
+class CodeHead(nn.Module):
+    """Features (B, channels, h, w) to a mean and a raw scale, each (B, *shape), flat or maps of the same size."""
+
+    def __init__(self, channels: int, size: tuple[int, int], shape: Sequence[int]):
+        super().__init__()
+        flat = len(shape) == 1
+        last = (
+            nn.Sequential(nn.Flatten(), nn.Linear(channels * size[0] * size[1], 2 * shape[0]))
+            if flat
+            else nn.Conv2d(channels, 2 * shape[0], 3, padding=1)
+        )
+        self.body = nn.Sequential(norm(channels), nn.SiLU(), last)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean, raw = self.body(features).chunk(2, dim=1)  # (B, 2·code, …) to two (B, code, …)
+        return mean, raw
 
 
 class CodeEncoder(nn.Module):
-    """Images (B, C, H, W), scaled to [-1, 1], to a mean and a raw scale, each (B, code)."""
+    """Images (B, C, H, W), scaled to [-1, 1], to a mean and a raw scale, each (B, *shape)."""
 
-    def __init__(self, channels: int, sizes: Sizes, width: int, code: int):
+    def __init__(self, channels: int, sizes: Sizes, width: int, shape: Sequence[int]):
         super().__init__()
         fine_to_coarse = list(zip(widths(width, len(sizes)), sizes, strict=True))[::-1]
         layers: list[nn.Module] = []
@@ -81,24 +119,26 @@ class CodeEncoder(nn.Module):
         for channels_out, size in fine_to_coarse:
             layers += [Down(before, channels_out, size), ResBlock(channels_out, channels_out)]
             before = channels_out
-        height, wide = sizes[0]
-        self.trunk = nn.Sequential(*layers, norm(before), nn.SiLU(), nn.Flatten())
-        self.to_code = nn.Linear(before * height * wide, 2 * code)
+        self.trunk = nn.Sequential(*layers)
+        self.to_code = CodeHead(before, sizes[0], shape)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        mean, raw = self.to_code(self.trunk(images)).chunk(2, dim=1)  # (B, 2·code) to two (B, code)
-        return mean, raw
+        return self.to_code(self.trunk(images))
 
 
 class CodeDecoder(nn.Module):
-    """A code (B, code) to features (B, width_j, h_j, w_j) of every level, coarse to fine."""
+    """A code (B, *shape), flat or maps, to features (B, width_j, h_j, w_j) of every level, coarse to fine."""
 
-    def __init__(self, code: int, sizes: Sizes, width: int):
+    def __init__(self, shape: Sequence[int], sizes: Sizes, width: int):
         super().__init__()
         self.sizes = list(sizes)
         self.widths = widths(width, len(sizes))
         height, wide = self.sizes[0]
-        self.from_code = nn.Linear(code, self.widths[0] * height * wide)
+        self.from_code: nn.Module = (
+            nn.Linear(shape[0], self.widths[0] * height * wide)
+            if len(shape) == 1
+            else nn.Conv2d(shape[0], self.widths[0], 3, padding=1)
+        )
         before = [self.widths[0], *self.widths[:-1]]
         self.first = ResBlock(self.widths[0], self.widths[0])  # or the coarsest head would see one block only
         self.blocks = nn.ModuleList(ResBlock(i, o) for i, o in zip(before, self.widths, strict=True))

@@ -1,13 +1,14 @@
 """What the latent pays: an L1 penalty, and divergences to Laplace and Gaussian priors.
 
-The paper's objectives are lists of these: `paper-l1` = [detail-l1]; `laplace-elbo` = [laplace-kl, gaussian-kl]. S0:
-Wavelet-based Variational Autoencoders for High-Resolution Image Generation, arXiv 2504.13214.
+The objectives are lists of these: `paper-l1` = [detail-l1]; `paper-l1+kl` = [detail-l1, gaussian-kl]; `laplace-elbo` =
+[laplace-kl, gaussian-kl]; `gaussian-kl` = [gaussian-kl over all bands]. S0: Wavelet-based Variational Autoencoders for
+High-Resolution Image Generation, arXiv 2504.13214.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 import torch
@@ -17,22 +18,16 @@ from torch import Tensor, nn
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import PosteriorState, Regularizer
 from wavekit_core.spaces import LatentSpace
-from wavekit_wvae.scales import level_of
+from wavekit_wvae.coefficients import level_of
+from wavekit_wvae.laplace import draw_laplace, laplace_kl
 
 LevelWeight = Literal["one", "gain"]
 Weight = Annotated[float, Field(ge=0)]
 
 
-def level_weight(level: int, rule: LevelWeight) -> float:
+def factor(level: int, rule: LevelWeight) -> float:
     """w_j of level j: 1 (the paper), or 2^(1-j), which undoes the growth of orthonormal coefficients per level."""
     return 1.0 if rule == "one" else 2.0 ** (1 - level)
-
-
-def laplace_kl(mean: Tensor, s: Tensor, b: Tensor) -> Tensor:
-    """KL(N(mean, s²) ‖ Laplace(0, b)) of every number, in nats; closed form (S0 says that there is none)."""
-    ratio = mean / (s * math.sqrt(2))
-    absolute = s * math.sqrt(2 / math.pi) * torch.exp(-ratio.square()) + mean * torch.erf(ratio)  # E|c|
-    return -0.5 * math.log(2 * math.pi * math.e) - s.log() + torch.log(2 * b) + absolute / b
 
 
 def gaussian_kl(mean: Tensor, s: Tensor, prior_mean: Tensor, prior_s: Tensor) -> Tensor:
@@ -41,8 +36,13 @@ def gaussian_kl(mean: Tensor, s: Tensor, prior_mean: Tensor, prior_s: Tensor) ->
     return 0.5 * (ratio + ((mean - prior_mean) / prior_s).square() - 1 - ratio.log())
 
 
-def _details(space: LatentSpace, owner: object, drawn: bool | None = None) -> list[str]:
-    names = space.names("detail", drawn=drawn)
+def _summed(bands: Iterable[Tensor]) -> Tensor:
+    """(B, ...) each to (B,)."""
+    return torch.stack([band.flatten(1).sum(1) for band in bands]).sum(0)
+
+
+def _details(space: LatentSpace, owner: object) -> list[str]:
+    names = space.names("detail")
     if not names:
         raise SpaceError(
             owner, "the latent has no detail bands", "use a generator with a wavelet latent, or gaussian-kl"
@@ -56,20 +56,24 @@ class DetailL1(Regularizer):
     Args:
         space: the latent; it needs detail bands, drawn or not (`SpaceError` otherwise).
         weight: λ, nats per unit of coefficient.
-        level_weight: `one` (the paper) or `gain` (2^(1-j) at level j).
+        level_weight: `one` (the paper) or `gain` (2^(1-j) at level j; `SpaceError` for bands whose names end in no level).
     """
 
     reads = PosteriorState
 
     def __init__(self, space: LatentSpace, weight: Weight = 0.03, level_weight: LevelWeight = "one"):
         super().__init__()
-        self.weight, self.rule = weight, level_weight
-        self.names = _details(space, self)
+        self.weight = weight
+        names = _details(space, self)
+        strange = [name for name in names if level_weight == "gain" and not name[2:].isdecimal()]
+        if strange:
+            reason = f"{', '.join(strange)} tells no level, which the rule gain needs"
+            raise SpaceError(self, reason, "set level_weight to one", at="level_weight")
+        self.factors = {name: 1.0 if level_weight == "one" else factor(level_of(name), level_weight) for name in names}
 
     def penalty(self, state: PosteriorState) -> Tensor:
         """(B,)"""
-        bands = (level_weight(level_of(n), self.rule) * state.mean[n].abs().flatten(1).sum(1) for n in self.names)
-        return self.weight * torch.stack(list(bands)).sum(0)
+        return _summed(w * state.mean[name].abs() for name, w in self.factors.items())
 
 
 class LaplaceKL(Regularizer):
@@ -82,6 +86,7 @@ class LaplaceKL(Regularizer):
     """
 
     reads = PosteriorState
+    divergence = True
 
     def __init__(self, space: LatentSpace, weight: Weight = 1.0, scale_init: Annotated[float, Field(gt=0)] = 0.1):
         super().__init__()
@@ -96,19 +101,14 @@ class LaplaceKL(Regularizer):
 
     def penalty(self, state: PosteriorState) -> Tensor:
         """(B,)"""
-        bands = (laplace_kl(state.mean[n], state.scale[n], self.scale(n)).flatten(1).sum(1) for n in self.names)
-        return self.weight * torch.stack(list(bands)).sum(0)
+        return _summed(laplace_kl(state.mean[n], state.scale[n], self.scale(n)) for n in self.names)
 
     def prior_bands(self) -> tuple[str, ...]:
         return tuple(self.shapes)
 
     def draw(self, count: int) -> Mapping[str, Tensor]:
         """(count, *shape) by band, independent Laplace(0, b)."""
-        drawn = {}
-        for name, shape in self.shapes.items():
-            uniform = torch.rand(count, *shape, device=self.log_b.device).clamp(1e-7, 1 - 1e-7) - 0.5
-            drawn[name] = -self.scale(name).detach() * uniform.sign() * torch.log1p(-2 * uniform.abs())
-        return drawn
+        return {name: draw_laplace(self.scale(name).detach(), (count, *s)) for name, s in self.shapes.items()}
 
 
 class GaussianKL(Regularizer):
@@ -124,6 +124,7 @@ class GaussianKL(Regularizer):
     """
 
     reads = PosteriorState
+    divergence = True
 
     def __init__(
         self,
@@ -151,8 +152,7 @@ class GaussianKL(Regularizer):
 
     def penalty(self, state: PosteriorState) -> Tensor:
         """(B,)"""
-        bands = (gaussian_kl(state.mean[n], state.scale[n], *self.prior(n)).flatten(1).sum(1) for n in self.shapes)
-        return self.weight * torch.stack(list(bands)).sum(0)
+        return _summed(gaussian_kl(state.mean[n], state.scale[n], *self.prior(n)) for n in self.shapes)
 
     def prior_bands(self) -> tuple[str, ...]:
         return tuple(self.shapes)

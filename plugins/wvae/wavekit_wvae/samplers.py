@@ -124,6 +124,30 @@ class PosteriorFit(Sampler):
         return decoded(model, latent | self.details.draw(latent, details))
 
 
+class Reconstruct(Sampler):
+    """Draws nothing new: every image goes through the model and its noise, encode → c + s·ε → decode.
+
+    What S0's Table 1 must have measured, since the paper names no sampler: figures of this are those of reconstructions
+    (rFD), never of generation.
+
+    Args:
+        noise: decode a sample of the drawn bands' posterior, and not its mean.
+    """
+
+    draws_from = Autoencoder
+
+    def __init__(self, noise: bool = True):
+        super().__init__()
+        self.noise = noise
+
+    @torch.no_grad()
+    def reconstruct(self, model: Autoencoder, data: Any) -> Any:  # type: ignore[override]
+        """What remains of `data`; images are clamped to their range."""
+        state = model.encode(data)
+        values = state.sample if self.noise else state.mean
+        return decoded(model, {name: values[name] for name in model.latent.names(drawn=True)})
+
+
 def parts(model: Autoencoder) -> tuple[list[Band], list[Band]]:
     """The drawn bands that are no details, and those that are, coarse to fine."""
     drawn = [band for band in model.latent.bands if band.drawn]

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavekit_core.spaces import Band
+from wavekit_wvae.coefficients import level_of
+from wavekit_wvae.laplace import draw_laplace
 from wavekit_wvae.mixture import FittedBuffers
-from wavekit_wvae.scales import level_of
 
 SUBSAMPLE = 500_000  # coefficients that the bins' edges are taken from
 
@@ -81,6 +82,5 @@ class ScaleTree(FittedBuffers):
         for band, edges, scales in zip(details, self.edges, self.scales, strict=True):
             channels, height, width = band.shape
             b = scales[torch.bucketize(parent_magnitude(bands, band.name, (height, width)), edges)]
-            uniform = torch.rand(len(b), channels, height, width, device=b.device).clamp(1e-7, 1 - 1e-7) - 0.5
-            bands[band.name] = -b * uniform.sign() * torch.log1p(-2 * uniform.abs())
+            bands[band.name] = draw_laplace(b, (len(b), channels, height, width))
         return {band.name: bands[band.name] for band in details}

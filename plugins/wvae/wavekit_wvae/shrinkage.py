@@ -14,7 +14,9 @@ from wavekit_core.kinds import Batch, Generator, Transform
 from wavekit_core.pyramid import Pyramid, PyramidSpace
 from wavekit_core.registry import node
 from wavekit_core.spaces import ImageSpace
-from wavekit_wvae.regularizers import LevelWeight, Weight, level_weight
+from wavekit_wvae.coefficients import keeps_energy
+from wavekit_wvae.laplace import soft
+from wavekit_wvae.regularizers import LevelWeight, Weight, factor
 
 
 class OracleShrinkage(Generator):
@@ -44,15 +46,13 @@ class OracleShrinkage(Generator):
     ):
         super().__init__()
         target = transform.target(space)
-        exact = isinstance(target, PyramidSpace) and target.orthonormal and target.norm == "ortho"
-        if not exact or target.numbers != space.numbers:
+        if not isinstance(target, PyramidSpace) or not keeps_energy(target):
             raise SpaceError(
                 self,
                 f"{target} is not orthonormal",
                 "use haar with norm ortho, and sizes that 2^levels divides",
                 at="transform",
             )
-        assert isinstance(target, PyramidSpace)
         self.space, self.transform, self.pyramid_space = space, transform, target
         self.weight, self.sigma, self.rule = weight, sigma, level_weight
 
@@ -69,12 +69,7 @@ class OracleShrinkage(Generator):
 
     def threshold(self, level: int) -> float:
         """λσ²w_j of level j, in units of coefficients."""
-        return self.weight * self.sigma**2 * level_weight(level, self.rule)
+        return self.weight * self.sigma**2 * factor(level, self.rule)
 
     def reconstruct(self, data: Tensor) -> Tensor:
         return self.transform.inverse(self.shrink(data))
-
-
-def soft(x: Tensor, threshold: float) -> Tensor:
-    """sign(x)·max(|x| − threshold, 0)."""
-    return x.sign() * (x.abs() - threshold).clamp(min=0)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import html
-from importlib.resources import files
-
-import jinja2
 
 from wavekit_core import hooks
 from wavekit_core.registry import installed
 from wavekit_core.report import standard
-from wavekit_core.report.sections import Section, View
+from wavekit_core.report.sections import Section, View, page
 from wavekit_core.runs.folder import RunFolder, json_of
 from wavekit_core.session import Session
 
@@ -21,9 +18,11 @@ def render(session: Session, folder: RunFolder, step: int) -> bytes:
     view = View(folder, session, step, folder.rows(), evaluation)
     sections = [make(view) for make in standard.SECTIONS]
     shown = [section for section in sections[:-2] + _of_plugins(view) + sections[-2:] if section]
-    template = jinja2.Template((files(__package__) / "page.html").read_text(), autoescape=True)
-    text = template.render(name=session.recipe.name, step=step, sections=shown, lock=folder.lock())
-    return text.encode()
+    lock = folder.lock()
+    lead = f"Step {step}, seed {lock['seed']}."
+    if lock["inexact"]:
+        lead += " <span class=fault>Resumed in a changed environment: not exactly reproducible.</span>"
+    return page(session.recipe.name, lead, shown, step)
 
 
 def _of_plugins(view: View) -> list[Section | None]:

@@ -4,28 +4,72 @@ from __future__ import annotations
 
 import html
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.figure import Figure as Plot
+import torch
+from torch import Tensor
 
-from wavekit_core.report.sections import Section, View, picture, plot, table
+from wavekit_core.pictures import grid
+from wavekit_core.report.cells import behind, figure_cells, of_model
+from wavekit_core.report.curves import TERM, Curve, Panel, panels
+from wavekit_core.report.glossary import sentences
+from wavekit_core.report.sections import HALF, SMALL, WIDTH, Section, View, picture, plot, table
+from wavekit_core.runs.manifest import listing
+
+ROWS = 8  # of a grid of samples
 
 
 def samples(view: View) -> Section | None:
-    """The newest grid large, earlier ones small: the way through training."""
-    steps = [s for s in view.folder.sample_steps() if s <= view.step and "grid.png" in view.folder.sample_files(s)]
+    """The newest grid large; the control's samples and real images as they are arranged there; then the way through training."""
+    drawn = [step for step in view.folder.sample_steps() if step <= view.step]
+    steps = [step for step in drawn if "grid.png" in listing(view.folder.sample_folder(step))]
     if not steps:
         return None
-    columns = ", a column a class" if view.session.dataset.classes and view.session.pipeline.conditional else ""
+    columns = ", a column a class" if _by_class(view) else ""
     body = _grid(view, steps[-1], f"Samples at step {steps[-1]}{columns}")
-    earlier = [_grid(view, step, f"step {step}") for step in _spread(steps[:-1], 6)]
+    beside = [picture(content, caption, HALF) for caption, content in _beside(view)]
+    body += f"<div class=half>{''.join(beside)}</div>"
+    earlier = [_grid(view, step, f"step {step}", SMALL) for step in _spread(steps[:-1], 6)]
     if earlier:
         body += f"<p class=dim>On the way:</p><div class=row>{''.join(earlier)}</div>"
     return Section("Samples", body)
 
 
-def _grid(view: View, step: int, caption: str) -> str:
-    return picture(view.folder.sample_files(step)["grid.png"], caption)
+def _by_class(view: View) -> bool:
+    return bool(view.session.classes) and view.session.pipeline.conditional
+
+
+def _beside(view: View) -> list[tuple[str, bytes]]:
+    """Real held-out images and, where the recipe has a control, what it draws: as many, and as large, as the model's."""
+    session, space = view.session, view.session.space
+    columns = max(8, min(10, len(session.classes) or 8))
+    count = min(columns * ROWS, session.recipe.samples.count)
+    shown = []
+    real = session.held_out(4 * count)
+    if len(real.data):
+        arranged = real.data
+        if _by_class(view) and real.labels is not None:
+            arranged = _in_turn(real.data, real.labels, len(session.classes))
+        shown.append(("Real held-out images", grid(arranged[:count], space, min(columns, len(arranged)))))
+    control = session.control
+    if control is not None and control.samples:
+        drawn, _ = session.draw(control, count)
+        caption = f"Samples of the control ({session.recipe.part('control').entry.name}), which trains no network"
+        shown.append((caption, grid(drawn, space, columns)))
+    return shown
+
+
+def _in_turn(images: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Images so that class follows class, as samples are asked for; as many full turns as the rarest class allows."""
+    of_class = [torch.nonzero(labels == label).flatten() for label in range(classes)]
+    turns = min(len(found) for found in of_class)
+    order = torch.stack([found[:turns] for found in of_class], dim=1).flatten()
+    return images[order] if turns else images
+
+
+def _grid(view: View, step: int, caption: str, width: int = WIDTH) -> str:
+    return picture(view.folder.sample_files(step)["grid.png"], caption, width)
 
 
 def _spread(steps: list[int], most: int) -> list[int]:
@@ -45,58 +89,58 @@ def reconstructions(view: View) -> Section | None:
 
 
 def figures(view: View) -> Section | None:
-    """Every metric, with the control's figure and the floor beside it."""
+    """Every metric, with the control's figure and the floor beside it, and what each word means."""
     rows = view.evaluation["figures"]
     if not rows:
         return None
-    control = {row["name"]: row for row in rows if row["subject"] == "control"}
-    head = ["figure", "model"] + (["control"] if control else []) + ["real images", "images", "better"]
-    lines, behind = [], []
-    for row in (row for row in rows if row["subject"] == "model"):
-        line = [f"{row['name']} ({row['unit']})" if row["unit"] else row["name"], f"{row['value']:.4g}"]
-        if control:
-            beside = control.get(row["name"])
-            line.append(f"{beside['value']:.4g}" if beside else "")
-            if beside and _badness(beside) < _badness(row):
-                behind.append(row["name"])
-        lines.append([*line, "" if row["floor"] is None else f"{row['floor']:.4g}", row["count"], row["better"]])
+    worse = behind(rows)
     note = (
-        f"<p>The control, which trains no network, is better in: {html.escape(', '.join(behind))}.</p>"
-        if behind
-        else ""
+        f"<p>The control, which trains no network, is better in: {html.escape(', '.join(worse))}.</p>" if worse else ""
     )
     averaged = "averaged weights" if view.evaluation["averaged"] else "the last weights"
-    return Section(
-        "Figures",
-        table(head, lines) + note + f"<p class=dim>Measured on {averaged}; images rounded to 8 bits first.</p>",
-    )
-
-
-def _badness(row: dict[str, Any]) -> float:
-    if row["better"] == "real":
-        return abs(float(row["value"]) - float(row["floor"]))
-    return float(row["value"]) * (-1 if row["better"] == "higher" else 1)
+    how = f"<p class=dim>Measured on {averaged} of step {view.evaluation['step']}; images rounded to 8 bits first.</p>"
+    words = [*sentences(view.session.metrics, [row["name"] for row in of_model(rows)])]
+    if any(row["subject"] == "control" for row in rows):
+        name = view.session.recipe.part("control").entry.name
+        words.append(("control", f"{name}: fitted to the same images without training a network, and measured alike."))
+    words += [
+        (
+            "real images",
+            "The floor: the same measure of as many real held-out images. No model is expected to pass it.",
+        ),
+        ("N", "The number of images measured. Figures of different N do not compare."),
+        ("better", "“lower” and “higher” say the good direction; “real” is best near the value of real images."),
+    ]
+    listed = "".join(f"<dt>{html.escape(word)}</dt><dd>{html.escape(said)}</dd>" for word, said in words)
+    return Section("Figures", table(*figure_cells(rows)) + note + how + f"<dl>{listed}</dl>")
 
 
 def curves(view: View) -> Section | None:
-    """Every logged term against the step."""
-    series: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    """Every logged term against the step, and every figure that was measured at several steps."""
+    series: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in view.rows:
         for key, value in row.items():
             if key not in ("step", "images", "rate"):
                 series[key].append((row["step"], value))
-    if not series:
+    shown = [Panel(name, TERM, [Curve(name, points)]) for name, points in series.items()]
+    measured: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    newest: dict[str, Mapping[str, Any]] = {}
+    for one in view.folder.evaluations():
+        for figure in of_model(one["figures"]):
+            measured[figure["name"]].append((one["step"], figure["value"]))
+            newest[figure["name"]] = figure
+    for name, points in measured.items():
+        if len(points) > 1:
+            marked = [Curve(name, points, marks=True)]
+            shown.append(Panel(name, newest[name]["unit"], marked, newest[name]["floor"]))
+    if not shown:
         return None
-    names = list(series)
-    columns = 3
-    figure = Plot(figsize=(11, 2.3 * -(-len(names) // columns)), layout="constrained")
-    for index, name in enumerate(names, 1):
-        axes = figure.add_subplot(-(-len(names) // columns), columns, index)
-        axes.plot(*zip(*series[name], strict=True), linewidth=1, marker="." if len(series[name]) == 1 else "")
-        axes.set_title(name, fontsize=9, parse_math=False)
-        axes.tick_params(labelsize=7)
-        axes.grid(alpha=0.3)
-    return Section("Curves", plot(figure, "Means over the steps between two points"))
+    train = view.session.recipe.train
+    caption = (
+        f"Terms of the losses are means over the steps between two points; a step is {train.batch_size} images. Figures are "
+        "those of the checkpoints that were evaluated; a dotted line is the value of real images."
+    )
+    return Section("Curves", plot(panels(shown, "training step", named=False), caption))
 
 
 def spaces(view: View) -> Section:
@@ -119,9 +163,13 @@ def environment(view: View) -> Section:
     """The lock: what would have to be equal to get the same bytes."""
     rows = []
     for key, value in view.folder.lock().items():
-        if isinstance(value, dict):
+        if key == "plugins":
             value = ", ".join(f"{name} {fact['version']}" for name, fact in value.items())
-        rows.append((key, value))
+        elif isinstance(value, dict):
+            value = ", ".join(f"{name} {fact}" for name, fact in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        rows.append((key, "" if value is None else value))
     return Section("Environment", table(["fact", "value"], rows))
 
 

@@ -1,0 +1,209 @@
+"""The comparison of runs as plain data: which figures compare, which is best, and means over seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wavekit_core.compare.collect import Run, collect_all
+from wavekit_core.errors import RecipeError
+from wavekit_core.report.cells import badness
+from wavekit_core.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Line:
+    """A figure of every run, `rows[i]` as in evaluation.json with its step, or None. `best` are the runs that are best;
+    `apart` says why the values do not compare, and then nothing is best. `control` are the controls' rows."""
+
+    name: str
+    unit: str
+    better: str
+    rows: Sequence[Mapping[str, Any] | None]
+    control: Sequence[Mapping[str, Any] | None]
+    best: frozenset[int]
+    apart: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ only in seed and name, by their index."""
+
+    name: str
+    members: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Mean and standard deviation (of a sample, N - 1; None for one run) over a group's `count` runs, and the ratio of its
+    mean to the baseline's."""
+
+    name: str
+    group: str
+    value: float
+    deviation: float | None
+    count: int
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`means` stand by figure or fact, then by group; the first group is the baseline. They are empty where every run is a
+    group of its own and no baseline was named."""
+
+    runs: Sequence[Run]
+    lines: Sequence[Line]
+    groups: Sequence[Group]
+    means: Sequence[Mean]
+    notes: Sequence[str]
+
+
+FACTS: Mapping[str, Callable[[Run], Any]] = {
+    "step": lambda run: run.step,
+    "steps asked for": lambda run: run.lock["steps"],
+    "images": lambda run: run.step * run.batch,
+    "training seconds": lambda run: run.seconds[-1][1] if run.seconds else None,
+    "images/s": lambda run: _rate(run),
+    "FLOPs": lambda run: run.place(run.step, "flops"),
+    "parameters": lambda run: run.parameters,
+    "latent numbers": lambda run: run.lock.get("latent"),
+    "processes": lambda run: run.lock.get("processes"),
+    "seed": lambda run: run.seed,
+    "data": lambda run: f"{run.recipe['data']['use']} {run.lock['data'][:8]}",
+    "device": lambda run: run.lock["device"],
+    "weights": lambda run: None if run.newest is None else "averaged" if run.newest["averaged"] else "last",
+}
+_AVERAGED_FACTS = ("training seconds", "images/s", "FLOPs", "parameters", "latent numbers")
+
+
+def compare(folders: Sequence[RunFolder], baseline: RunFolder | None = None) -> Comparison:
+    """Compare runs. Groups over seeds are measured against the group of `baseline`, one of the runs, or of the first.
+
+    Raises DamagedError, and RecipeError for a folder that is no run, is named twice, or a baseline that is not compared.
+    """
+    if not folders:
+        raise RecipeError("there is no run to compare; name run folders")
+    runs = collect_all(folders)
+    lines = _lines(runs)
+    groups = _groups(runs)
+    if baseline is not None:
+        path = baseline.path.resolve()
+        index = next((i for i, run in enumerate(runs) if run.folder.path.resolve() == path), None)
+        if index is None:
+            raise RecipeError(f"{baseline.path}: is the baseline, but is not compared; name it among the runs too")
+        groups.sort(key=lambda group: index not in group.members)
+    told = baseline is not None or len(groups) < len(runs)
+    return Comparison(runs, lines, groups, _means(runs, lines, groups) if told else [], _notes(runs, groups))
+
+
+def _rate(run: Run) -> float | None:
+    if not run.seconds or not run.seconds[-1][1]:
+        return None
+    step, seconds = run.seconds[-1]
+    return step * run.batch / seconds
+
+
+def _lines(runs: Sequence[Run]) -> list[Line]:
+    """A line for every figure of a newest evaluation, in the order in which they are met."""
+    found: dict[str, tuple[list[Mapping[str, Any] | None], list[Mapping[str, Any] | None]]] = {}
+    for index, run in enumerate(runs):
+        for row in run.newest["figures"] if run.newest else ():
+            kept = found.setdefault(row["name"], ([None] * len(runs), [None] * len(runs)))
+            if row["subject"] in ("model", "control"):
+                assert run.newest
+                facts = {"step": run.newest["step"], "averaged": run.newest["averaged"]}
+                kept[row["subject"] == "control"][index] = {**row, **facts}
+    return [_line(name, *kept, runs) for name, kept in found.items() if any(kept[0])]
+
+
+def _line(
+    name: str,
+    rows: Sequence[Mapping[str, Any] | None],
+    control: Sequence[Mapping[str, Any] | None],
+    runs: Sequence[Run],
+) -> Line:
+    given = [(index, row) for index, row in enumerate(rows) if row]
+    first = given[0][1]
+    apart = []
+    for key, what in (
+        ("unit", "unit"),
+        ("better", "direction"),
+        ("count", "N"),
+        ("step", "step"),
+        ("averaged", "weights"),
+    ):
+        if len({row[key] for _, row in given}) > 1:
+            apart.append(what)
+    if len({runs[index].lock["data"] for index, _ in given}) > 1:
+        apart.append("data")
+    best: set[int] = set()
+    if not apart and len(given) > 1:
+        least = min(badness(row) for _, row in given)
+        best = {index for index, row in given if badness(row) == least}
+    return Line(name, first["unit"], first["better"], rows, control, frozenset(best), ", ".join(apart))
+
+
+def _groups(runs: Sequence[Run]) -> list[Group]:
+    """A group of several runs is called as its recipe if nothing else is, or else as its first run."""
+    members: dict[str, list[int]] = {}
+    for index, run in enumerate(runs):
+        members.setdefault(run.kin, []).append(index)
+    groups = []
+    for kin in members.values():
+        names = {runs[index].lock["name"] for index in kin}
+        others = [run for index, run in enumerate(runs) if index not in kin]
+        own = len(kin) > 1 and len(names) == 1 and not names & {n for o in others for n in (o.name, o.lock["name"])}
+        groups.append(Group(names.pop() if own else runs[kin[0]].name, kin))
+    return groups
+
+
+def _means(runs: Sequence[Run], lines: Sequence[Line], groups: Sequence[Group]) -> list[Mean]:
+    means: list[Mean] = []
+    for line in lines:
+        values = [row["value"] if row else None for row in line.rows]
+        means += _mean(line.name, values, groups, bool(line.apart))
+    for fact in _AVERAGED_FACTS:
+        means += _mean(fact, [FACTS[fact](run) for run in runs], groups, False)
+    return means
+
+
+def _mean(name: str, values: Sequence[float | None], groups: Sequence[Group], apart: bool) -> list[Mean]:
+    means: list[Mean] = []
+    base = None
+    for group in groups:
+        given = [value for value in (values[index] for index in group.members) if value is not None]
+        if not given:
+            continue
+        mean = statistics.fmean(given)
+        if group is groups[0]:
+            base = mean
+        ratio = mean / base if base is not None and base > 0 and not apart else None
+        means.append(
+            Mean(name, group.name, mean, statistics.stdev(given) if len(given) > 1 else None, len(given), ratio)
+        )
+    return means
+
+
+def _notes(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
+    notes = []
+    if len({run.lock["data"] for run in runs}) > 1:
+        notes.append(
+            "The runs saw different data (the data's digests differ): no figure is marked as best across them."
+        )
+    if len({run.seed for run in runs}) > 1:
+        notes.append("The runs have different seeds: their samples are drawn with different keys.")
+    for run in runs:
+        if run.step < run.lock["steps"]:
+            notes.append(f"{run.name} is not finished: step {run.step} of {run.lock['steps']}.")
+        if run.newest is None:
+            notes.append(f"{run.name} has not been evaluated: `wavekit evaluate {run.folder.path} --at all` does it.")
+        if run.lock["inexact"]:
+            notes.append(f"{run.name} was resumed in a changed environment: it is not exactly reproducible.")
+    for group in groups:
+        if len({runs[index].seed for index in group.members}) < len(group.members):
+            notes.append(f"{group.name} holds runs of the same seed: their deviation is not one over seeds.")
+    if len({run.newest["averaged"] for run in runs if run.newest}) > 1:
+        notes.append("Some figures are those of averaged weights, others of the last weights.")
+    return notes

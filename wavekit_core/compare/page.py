@@ -1,0 +1,135 @@
+"""The page of a comparison."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from wavekit_core.compare.collect import AXES, Run
+from wavekit_core.compare.comparison import Comparison
+from wavekit_core.compare.rows import facts_of, figures_of, means_of
+from wavekit_core.report.cells import Cells, of_model
+from wavekit_core.report.curves import TERM, Curve, Panel, panels
+from wavekit_core.report.sections import HALF, SMALL, Section, page, picture, plot, table
+from wavekit_core.runs.manifest import listing
+
+STYLES = ("-", "--", ":", "-.")
+
+
+def page_of(title: str, comparison: Comparison, against: str) -> bytes:
+    """One self-contained page; the curves stand against `against` first."""
+    sections = [
+        _figures(comparison),
+        _seeds(comparison),
+        Section("Facts", _wide(facts_of(comparison))),
+        _curves(comparison, against),
+        _pictures(comparison, "grid.png", "Samples", "Drawn with the same keys where the seeds are the same."),
+        _pictures(
+            comparison, "reconstructions.png", "Reconstructions", "Held-out images, and below each its reconstruction."
+        ),
+    ]
+    lead = html.escape(f"{len(comparison.runs)} runs beside each other.")
+    return page(title, lead, [section for section in sections if section])
+
+
+def _wide(cells: Cells) -> str:
+    return f"<div class=wide>{table(*cells)}</div>"
+
+
+def _figures(comparison: Comparison) -> Section:
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in comparison.notes)
+    how = (
+        "<p class=dim>Of the newest evaluation of each run. A star marks the best; “real” is best near the value of real "
+        "images, which is the same measure between real images. N is the number of images measured.</p>"
+    )
+    body = _wide(figures_of(comparison)) + how if comparison.lines else "<p>No run has been evaluated yet.</p>"
+    return Section("Figures", body + (f"<ul>{notes}</ul>" if notes else ""))
+
+
+def _seeds(comparison: Comparison) -> Section | None:
+    if not comparison.means:
+        return None
+    how = (
+        "<p class=dim>Mean ± standard deviation over runs that differ only in seed (N − 1 in its denominator), and the ratio "
+        "of a mean to that of the first column.</p>"
+    )
+    return Section("Over seeds", _wide(means_of(comparison)) + how)
+
+
+def _curves(comparison: Comparison, against: str) -> Section | None:
+    tabs = []
+    for axis, along in AXES.items():
+        shown = _panels(comparison, axis)
+        if shown:
+            tabs.append(
+                (axis, plot(panels(shown, along), f"Every term of the losses and every figure against: {along}"))
+            )
+    if not tabs:
+        return None
+    chosen = against if against in dict(tabs) else tabs[0][0]
+    inputs = "".join(
+        f'<input type="radio" name="axis" id="axis-{axis}"{" checked" if axis == chosen else ""}>'
+        f'<label for="axis-{axis}">{axis}</label>'
+        for axis, _ in tabs
+    )
+    bodies = "".join(f'<div class="tab{index}">{body}</div>' for index, (_, body) in enumerate(tabs, 1))
+    how = "<p class=dim>Losses are means over the steps between two points; runs of one colour differ only in seed.</p>"
+    return Section("Curves", f"<div class=tabs>{inputs}{bodies}</div>{how}")
+
+
+def _panels(comparison: Comparison, axis: str) -> list[Panel]:
+    looks = _looks(comparison)
+    terms: dict[str, list[Curve]] = {}
+    figures: dict[str, tuple[str, float | None, list[Curve]]] = {}
+    for run, (colour, style) in zip(comparison.runs, looks, strict=True):
+        for name, values in run.terms.items():
+            if points := _placed(run, values, axis):
+                terms.setdefault(name, []).append(Curve(run.name, points, colour, style))
+        measured: dict[str, list[tuple[int, float]]] = {}
+        rows = [(one["step"], row) for one in run.evaluations for row in of_model(one["figures"])]
+        for step, row in rows:
+            measured.setdefault(row["name"], []).append((step, row["value"]))
+        newest = {row["name"]: row for _, row in rows}
+        for name, values in measured.items():
+            if points := _placed(run, values, axis):
+                kept = figures.setdefault(name, (newest[name]["unit"], newest[name]["floor"], []))
+                kept[2].append(Curve(run.name, points, colour, style, marks=True))
+    shown = [Panel(name, TERM, curves) for name, curves in terms.items()]
+    moving = {name: kept for name, kept in figures.items() if any(len(curve.points) > 1 for curve in kept[2])}
+    return shown + [Panel(name, unit, curves, level) for name, (unit, level, curves) in moving.items()]
+
+
+def _looks(comparison: Comparison) -> list[tuple[str, str]]:
+    """Colour and line of every run: a colour a group."""
+    looks = {}
+    for number, group in enumerate(comparison.groups):
+        for turn, index in enumerate(group.members):
+            looks[index] = (f"C{number % 10}", STYLES[turn % len(STYLES)])
+    return [looks[index] for index in range(len(comparison.runs))]
+
+
+def _placed(run: Run, values: Sequence[tuple[int, float]], axis: str) -> list[tuple[float, float]]:
+    found = [(run.place(step, axis), value) for step, value in values]
+    return [(place, value) for place, value in found if place is not None]
+
+
+def _pictures(comparison: Comparison, name: str, title: str, caption: str) -> Section | None:
+    """One kind of picture of every run, at the newest step that all have, or at each one's own newest."""
+    having = {
+        run.name: [step for step in run.folder.sample_steps() if name in listing(run.folder.sample_folder(step))]
+        for run in comparison.runs
+    }
+    having = {run: steps for run, steps in having.items() if steps}
+    if not having:
+        return None
+    common = set.intersection(*map(set, having.values()))
+    shown = []
+    for run in comparison.runs:
+        if steps := having.get(run.name):
+            step = max(common) if common else steps[-1]
+            text = f"{run.name}, step {step}, seed {run.seed}"
+            shown.append(
+                picture(run.folder.sample_files(step)[name], text, HALF if len(having) in (1, 2, 4) else SMALL)
+            )
+    kind = "half" if len(shown) in (1, 2, 4) else "row"
+    return Section(title, f"<p class=dim>{html.escape(caption)}</p><div class={kind}>{''.join(shown)}</div>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -83,6 +84,7 @@ def wavekit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     from wavekit_cli import main
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WAVEKIT_DATA_ROOT", os.environ.get("WAVEKIT_DATA_ROOT", ""))  # --data-root sets it
 
     def call(*argv: str | Path) -> tuple[int, str, str]:
         code = main([str(part) for part in argv])

@@ -1,11 +1,13 @@
 """The documentation is tested: its plugin is built and used, its figures come from files, its links lead somewhere."""
 
+import json
 import os
 import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,16 +80,77 @@ def test_the_first_plugin_broken_on_purpose_costs_one_line(installed_plugin, tmp
         module.write_text(whole)
 
 
-def test_tables_are_those_of_the_result_files():
-    tables = runpy.run_path(str(ROOT / "docs" / "tables.py"))
-    named = set()
+@pytest.fixture(scope="module")
+def tables() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "docs" / "tables.py"))
+
+
+def test_tables_are_those_of_the_result_files(tables):
+    files = {path.stem for path in (ROOT / "docs" / "results").glob("*")}
     for page in PAGES:
         text = page.read_text()
-        named |= set(re.findall(r"<!-- results: ([\w-]+)", text))
+        assert set(re.findall(r"<!-- results: ([\w-]+)", text)) <= files, (
+            f"{page.name} names a result file that is gone"
+        )
         assert tables["renewed"](text) == text, f"{page.name} is stale: run `python docs/tables.py`"
-    assert named == {path.stem for path in (ROOT / "docs" / "results").glob("*.json")}, (
-        "a result file is orphaned or missing"
+    page = (ROOT / "docs" / "results.md").read_text()
+    assert page == tables["page"](), "docs/results.md is stale: run `python docs/tables.py`"
+    shown = set(re.findall(r"\(results/([\w-]+)\.json\)", page))
+    assert shown == files, "a file in docs/results/ is orphaned or missing"
+
+
+WHENCE = {"command": "wavekit bench", "machine": "a machine", "commit": "abc"}
+
+
+def test_a_general_result_has_a_column_a_key_and_the_paper_s_value_beside_ours(tables, tmp_path, monkeypatch):
+    rows = [{"name": "psnr", "value": 30.25, "unit": "dB", "N": 10, "seeds": [0, 1], "paper": 31.0}]
+    rows += [{"name": "ssim", "value": 0.9, "unit": "", "N": 10, "paper": None, "set": "a|b"}]
+    result = WHENCE | {"title": "Of paper", "note": "A note.", "rows": rows}
+    (tmp_path / "mine.json").write_text(json.dumps(result))
+    monkeypatch.setitem(tables["read"].__globals__, "RESULTS", tmp_path)
+    text = tables["section"]("mine")
+    assert text.splitlines() == [
+        "## Of paper",
+        "",
+        "A note.",
+        "",
+        "| figure | value | N | seeds | the paper's | set |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| psnr (dB) | 30.25 | 10 | 0, 1 | 31 |  |",
+        "| ssim | 0.9 | 10 |  |  | a\\|b |",
+        "",
+        "`wavekit bench`; a machine. Commit abc. [mine.json](results/mine.json)",
+    ]
+
+
+def test_a_comparison_gives_its_own_tables(tables, tmp_path, monkeypatch):
+    made = [{"head": ["figure", "a", "b"], "lines": [["mse (u)", "0.1*", "0.2"]]}, {"head": ["fact"], "lines": [["x"]]}]
+    rows = [{"figure": "mse", "run": "a", "value": 0.1}]
+    (tmp_path / "c.json").write_text(
+        json.dumps(WHENCE | {"title": "c", "rows": rows, "tables": made, "notes": ["Said."]})
     )
+    monkeypatch.setitem(tables["read"].__globals__, "RESULTS", tmp_path)
+    text = tables["section"]("c")
+    for part in ("Said.", "| mse (u) | 0.1* | 0.2 |", "| fact |\n| --- |\n| x |"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        WHENCE,
+        WHENCE | {"rows": []},
+        WHENCE | {"rows": [{"name": "x"}]},
+        WHENCE | {"rows": [{"value": 1.0}]},
+        {"rows": [{"name": "x", "value": 1.0}], "command": "c", "machine": "m"},
+        WHENCE | {"command": 3, "rows": [{"name": "x", "value": 1.0}]},
+    ],
+)
+def test_a_result_that_does_not_say_what_or_whence_is_refused(tables, tmp_path, monkeypatch, result):
+    (tmp_path / "bad.json").write_text(json.dumps(result))
+    monkeypatch.setitem(tables["read"].__globals__, "RESULTS", tmp_path)
+    with pytest.raises(ValueError, match=r"bad\.json is in none of the three forms"):
+        tables["read"]("bad")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

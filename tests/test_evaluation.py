@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 from wavekit_core.evaluation import evaluate, evidence
+from wavekit_core.pictures import quantise
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.recipe import load
-from wavekit_core.session import Session, quantise
+from wavekit_core.runs import manifest
+from wavekit_core.session import Session
 from wavekit_core.spaces import ImageSpace
 from wavekit_core.watch import Watcher
 
@@ -95,7 +99,7 @@ def test_nothing_after_training_moves_training_s_random_numbers_or_weights(sessi
     assert states() == before
     made.fit_sampler(4)
     assert states() == before
-    made.control()
+    assert made.control
     assert states() == before
     evaluate(made, Watcher())
     assert states() == before
@@ -121,12 +125,14 @@ def test_without_a_control_there_are_no_rows_of_it(session):
 
 
 def test_a_control_in_stages_is_fitted_whole(session, monkeypatch):
-    made = session(AUTOENCODER, "control={use: pipeline, generator: {use: pipeline, generator: {use: gmm}}}")
+    stages = "control={use: pipeline, generator: {use: pipeline, generator: {use: gmm}}}"
+    made = session(AUTOENCODER, stages)
     assert {row["subject"] for row in evaluate(made, Watcher())} == {"model", "control"}
     calls = []
     monkeypatch.setattr(Pipeline, "fit_sampler", lambda self, batches: calls.append(self))
-    assert calls == [made.control()]
-    first, second = made.control().state_dict(), made.control().state_dict()
+    other = session(AUTOENCODER, stages).control
+    assert calls[-1] is other
+    first, second = made.control.state_dict(), other.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -199,3 +205,60 @@ def test_the_command_line_measures_and_draws_the_same(wavekit, recipe, tmp_path)
     assert np.array_equal(few["labels"], drawn["labels"][:13])
     assert wavekit("sample", "run", "--count", "3", "--label", "7", "--out", "seven.npz")[0] == 0
     assert np.load(tmp_path / "seven.npz")["labels"].tolist() == [7, 7, 7]
+
+
+def test_every_checkpoint_is_measured_once_and_kept_and_training_is_not_touched(wavekit, recipe, tmp_path):
+    train = "train: {steps: 6, batch_size: 16, checkpoint_every: 2, keep: 9, log_every: 2}\n"
+    assert wavekit("run", recipe(AUTOENCODER + train), "--out", "run")[0] == 0
+    code, shown, _ = wavekit("show", "run")
+    assert code == 0
+    assert "go on" not in shown
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    code, out, err = wavekit("evaluate", "run", "--at", "all", "--json", "all.json")
+    assert code == 0, err
+    assert "step 2 (1 of 2)" in err
+    assert re.search(r"step 2 +step 4 +step 6", out)
+    after = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert before.items() <= after.items()
+    assert sorted(str(path.relative_to(tmp_path / "run")) for path in after.keys() - before.keys()) == [
+        f"evaluations/step-0000000{step}/{name}" for step in (2, 4) for name in ("evaluation.json", "manifest.json")
+    ]
+    rows = json.loads((tmp_path / "all.json").read_text())["rows"]
+    assert {row["step"] for row in rows} == {2, 4, 6}
+    assert "of 2" not in wavekit("evaluate", "run", "--at", "all")[2]  # nothing is left to measure
+    code, again, _ = wavekit("verify", "run")
+    assert (code, f"{len(after) - 3} files" in again) == (0, True)  # all but the two logs and the first manifest
+
+
+def test_a_step_that_is_measured_by_itself_gives_what_the_run_gave(wavekit, recipe, tmp_path):
+    train = "train: {steps: 4, batch_size: 16, checkpoint_every: 2}\n"
+    assert wavekit("run", recipe(AUTOENCODER + train), "--out", "run")[0] == 0
+    assert wavekit("evaluate", "run", "--at", "4")[0] == 0
+    kept = tmp_path / "run/evaluations/step-00000004/evaluation.json"
+    assert json.loads(kept.read_text()) == json.loads((tmp_path / "run/evaluation.json").read_text())
+    kept.write_text(kept.read_text().replace("model", "modal"))
+    for command in (("verify", "run"), ("compare", "run"), ("show", "run")):
+        code, _, err = wavekit(*command)
+        assert (code, "step-00000004/evaluation.json" in err) == (5, True)
+    code, _, err = wavekit("evaluate", "run", "--at", "last")
+    assert (code, "is no step" in err) == (2, True)
+
+
+def test_a_run_that_is_not_finished_says_where_it_stands_and_the_command_goes_on(wavekit, recipe, tmp_path):
+    text = AUTOENCODER + "train: {steps: 4, batch_size: 16, checkpoint_every: 2, log_every: 2}\n"
+    assert wavekit("run", recipe(text), "--out", "run", "-s", "name=other")[0] == 0
+    (whole,) = re.findall(r"fingerprint: (\w+)", wavekit("verify", "run")[1])
+    for left in ("checkpoints/step-00000004", "samples/step-00000004"):
+        shutil.rmtree(tmp_path / "run" / left)
+    manifest_path = tmp_path / "run/manifest.json"
+    listed = {name: (tmp_path / "run" / name).read_bytes() for name in ("recipe.yaml", "resolved.yaml", "lock.json")}
+    manifest_path.write_bytes(manifest.of(listed))
+    for name in ("evaluation.json", "report.html"):
+        (tmp_path / "run" / name).unlink()
+    code, out, err = wavekit("show", "run")
+    assert code == 0, err
+    for words in ("other: not finished", "of 4", "elbo/loss", "images/s", "steps 2"):
+        assert words in out
+    (command,) = re.findall(r"go on: wavekit (.*)", out)
+    assert wavekit(*command.split())[0] == 0
+    assert re.findall(r"fingerprint: (\w+)", wavekit("verify", "run")[1]) == [whole]

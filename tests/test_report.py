@@ -13,9 +13,12 @@ import torch
 from PIL import Image
 
 from tests.conftest import SAME
+from wavekit_core.kinds import Metric
 from wavekit_core.pictures import grid, levels, pairs, png
+from wavekit_core.report.glossary import sentences
 from wavekit_core.report.sections import picture, table
-from wavekit_core.report.standard import _spread
+from wavekit_core.report.standard import _in_turn, _spread
+from wavekit_core.runs.folder import RunFolder
 from wavekit_core.spaces import ImageSpace
 
 torch.set_num_threads(1)
@@ -91,7 +94,7 @@ def test_the_page_needs_nothing_but_itself(report):
     page = Page(text)
     assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[A-Za-z0-9+/=]*", "", text))
     assert page.links
-    assert all(link.startswith(("data:image/png;base64,", "#s")) for link in page.links)
+    assert all(link.startswith(("data:image/png;base64,", "data:image/jpeg;base64,", "#s")) for link in page.links)
     assert not page.tags & {"script", "link", "iframe", "object", "embed", "base", "form"}
     assert not page.handlers
     assert page.open in ([], ["html"])
@@ -124,6 +127,52 @@ def test_figures_curves_and_way_are_told(report):
     assert "a column a class" in text
     assert "# default" in text
     assert "parameters." in text
+
+
+def test_real_images_and_the_control_stand_beside_the_model_and_figures_are_explained_by_their_metric(report):
+    text = report()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert captions[:4] == [
+        "Samples at step 4, a column a class",
+        "Real held-out images",
+        "Samples of the control (gmm), which trains no network",
+        "step 2",
+    ]
+    words = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
+    assert set(words) >= {"mse", "nearest", "control", "real images", "N", "better"}
+    assert words["mse"] == "The mean squared difference of a pixel, in the data set&#x27;s range."
+    assert all(said.endswith(".") and len(said) < 250 for said in words.values())
+
+
+def test_real_images_are_arranged_class_after_class():
+    labels = torch.tensor([2, 0, 0, 1, 2, 1, 0, 1])
+    images = torch.arange(8.0).reshape(8, 1, 1, 1)
+    assert _in_turn(images, labels, 3).flatten().tolist() == [1, 3, 0, 2, 5, 4]
+    assert _in_turn(images, labels, 4).equal(images)  # a class is missing
+
+
+class _Bare(Metric):
+    """Counts what nobody asked for (Nobody et al. 1999). More than one sentence. `b`: a second figure; not more."""
+
+    reads = "samples"
+
+    def measure(self, evidence):
+        return []
+
+
+def test_a_glossary_takes_entries_by_name_and_else_the_first_sentence():
+    assert sentences([_Bare()], ["b/x", "c"]) == [("b", "A second figure.")]
+    assert sentences([_Bare()], ["bc"]) == [("_Bare", "Counts what nobody asked for.")]
+
+
+def test_a_large_picture_is_embedded_small_enough_and_a_small_one_exactly():
+    noise = np.random.default_rng(0).integers(0, 256, (2057, 2571, 3), np.uint8)
+    kind, data = re.search(r'src="data:image/(\w+);base64,([^"]*)"', picture(png(noise), "large")).groups()
+    shown = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert (kind, shown.size) == ("jpeg", (1400, 1120))
+    assert len(data) < 2_000_000  # noise is the worst of all pictures
+    small = png(noise[:100, :100])
+    assert base64.b64encode(small).decode() in picture(small, "small")
 
 
 def test_sections_without_content_are_left_out(report):
@@ -214,10 +263,21 @@ def test_sections_of_plugins_stand_before_the_recipe_and_their_faults_in_their_p
         assert text.index("<h2>Spaces") < text.index(words[-1]) < text.index("<h2>Recipe")
 
 
-def test_the_report_can_be_written_again(report, wavekit, tmp_path):
-    first = report()
+def test_the_report_can_be_written_again_and_draws_what_was_measured_since(report, wavekit, tmp_path):
+    first = report(RECIPE, "evaluate=[{use: mse}]")
     assert wavekit("report", "run")[0] == 0
     assert (tmp_path / "run/report.html").read_text() == first
+    before = RunFolder(tmp_path / "run").fingerprint()
+    assert wavekit("evaluate", "run", "--at", "all")[0] == 0
+    assert wavekit("report", "run")[0] == 0
+    again = (tmp_path / "run/report.html").read_text()
+    assert again.replace(curves_of(again), "") == first.replace(curves_of(first), "")
+    assert curves_of(again) != curves_of(first)
+    assert RunFolder(tmp_path / "run").fingerprint() == before
+
+
+def curves_of(page: str) -> str:
+    return re.search(r"<h2>Curves</h2>.*?</section>", page, re.S)[0]
 
 
 def test_tables_and_captions_escape():

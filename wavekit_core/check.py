@@ -23,12 +23,14 @@ from wavekit_core.spaces import ImageSpace
 class Findings:
     """What a check found. `spaces` are (name, description) along the pipeline; `flops` counts multiplications and additions
     of a step's forward and backward passes (None where the model cannot be traced without data); `memory` is an estimate in
-    bytes of weights, optimizer, averages and saved activations while training."""
+    bytes of weights, optimizer, averages and saved activations while training; `latent` is how many numbers are drawn for an
+    image, where the model has a latent."""
 
     spaces: list[tuple[str, str]]
     parameters: dict[str, int]
     flops: int | None
     memory: int
+    latent: int | None = None
     remarks: list[str] = field(default_factory=list)
 
 
@@ -59,7 +61,16 @@ def check(recipe: Recipe) -> Findings:
             )
             break
     _refuse_if_larger(memory, "a training step", recipe)
-    return Findings(_walk(recipe, pipeline), parameters, flops, memory, remarks)
+    latent = getattr(innermost(pipeline), "latent", None)
+    numbers = latent.numbers if latent is not None else None
+    return Findings(_walk(recipe, pipeline), parameters, flops, memory, numbers, remarks)
+
+
+def innermost(generator: Generator) -> Generator:
+    """The generator inside however many pipelines."""
+    while isinstance(generator, Pipeline):
+        generator = generator.generator
+    return generator
 
 
 def _declared(recipe: Recipe, remarks: list[str]) -> tuple[ImageSpace, int]:

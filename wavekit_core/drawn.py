@@ -12,9 +12,9 @@ from wavekit_core.session import Session
 
 def pictures(session: Session, count: int) -> dict[str, bytes]:
     """grid.png and samples.npz of new samples, reconstructions.png of held-out images, as far as the model can."""
-    model, space = session.pipeline, session.dataset.space
+    model, space = session.pipeline, session.space
     files = {}
-    columns = max(8, min(10, len(session.dataset.classes) or 8))
+    columns = max(8, min(10, len(session.classes) or 8))
     if model.samples:
         images, labels = session.draw(model, count)
         files["grid.png"] = grid(images[: columns * 8], space, columns)

@@ -7,8 +7,9 @@ from typing import Any
 
 from wavekit_core.contract import name_of
 from wavekit_core.kinds import Evidence, Figure
+from wavekit_core.pictures import quantise
 from wavekit_core.pipeline import Pipeline
-from wavekit_core.session import Session, quantise
+from wavekit_core.session import Session
 from wavekit_core.watch import Watcher
 
 MAX_RECONSTRUCTIONS = 1000
@@ -24,6 +25,7 @@ def evidence(session: Session, model: Pipeline) -> Evidence:
         reconstructions=session.reconstruct(model, originals) if model.reconstructs else None,
         samples=samples,
         sample_labels=labels,
+        nats=session.nats(model, originals) if model.has_likelihood else None,
     )
 
 
@@ -31,7 +33,7 @@ def evaluate(session: Session, watcher: Watcher) -> list[dict[str, Any]]:
     """Rows `{subject, name, value, unit, better, count, floor}` for the model and the control. Metrics that read what a model
     does not give are left out."""
     subjects = {"model": session.pipeline}
-    if control := session.control():
+    if control := session.control:
         subjects["control"] = control
     rows = []
     with watcher.phase("evaluating", len(subjects) * max(1, len(session.metrics))) as advance:

@@ -1,4 +1,4 @@
-"""Pictures of batches: grids of images as PNG."""
+"""Pictures of batches: 8-bit steps, grids of images as PNG."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def grid(images: Tensor, space: ImageSpace, columns: int) -> bytes:
         top, left = (i // columns) * cell_h + 1, (i % columns) * cell_w + 1
         canvas[top : top + cell_h - 1, left : left + cell_w - 1] = image
     return png(canvas)
+
+
+def quantise(images: Tensor, space: ImageSpace) -> Tensor:
+    """Images clamped to the range of `space` and rounded to 256 steps, as any stored picture is; float32."""
+    steps = ((images.float() - space.low) / (space.high - space.low) * 255).clamp(0, 255).round()
+    return steps / 255 * (space.high - space.low) + space.low
 
 
 def levels(images: Tensor, space: ImageSpace) -> np.ndarray:

@@ -47,11 +47,15 @@ class Pipeline(Generator):
 
     @property
     def samples(self) -> bool:
-        return self.sampler is not None or self.generator.samples
+        return self.generator.samples if self.sampler is None else self.sampler.samples
 
     @property
     def reconstructs(self) -> bool:
         return self.generator.reconstructs
+
+    @property
+    def has_likelihood(self) -> bool:
+        return not len(self.transforms) and self.generator.has_likelihood  # a transform would change the density
 
     def represent(self, images: Any, upto: int | None = None) -> Any:
         """Images through the first `upto` transforms (all by default)."""
@@ -97,8 +101,15 @@ class Pipeline(Generator):
         return self.invert(require(self.spaces[-1], drawn, count, self.sampler or self.generator, "drawing samples"))
 
     def reconstruct(self, data: Any) -> Any:
-        given = self.generator.reconstruct(self.represent(data))
+        represented = self.represent(data)
+        if self.sampler is not None:
+            given = self.sampler.reconstruct(self.generator, represented)
+        else:
+            given = self.generator.reconstruct(represented)
         return self.invert(require(self.spaces[-1], given, len(data), self.generator, "reconstructing"))
+
+    def negative_log_likelihood(self, data: Any) -> Tensor:
+        return self.generator.negative_log_likelihood(data)
 
     def _represented(self, batch: Batch) -> Batch:
         return Batch(self.represent(batch.data), batch.labels)

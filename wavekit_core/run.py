@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Iterator
@@ -12,13 +13,14 @@ from typing import Any
 import torch
 
 from wavekit_core import hooks
-from wavekit_core.check import check
+from wavekit_core.check import Findings, check
 from wavekit_core.drawn import pictures
 from wavekit_core.engine import checkpoint, interrupts
 from wavekit_core.engine.averaging import Averaged
 from wavekit_core.engine.loop import Loop
+from wavekit_core.engine.processes import Processes
 from wavekit_core.engine.step import Step
-from wavekit_core.errors import DamagedError, DivergedError, RecipeError, ResourceError
+from wavekit_core.errors import DamagedError, DivergedError, Interrupted, RecipeError, ResourceError
 from wavekit_core.evaluation import evaluate
 from wavekit_core.recipe import resolved
 from wavekit_core.recipe.recipe import Recipe, from_value
@@ -29,6 +31,7 @@ from wavekit_core.runs import facts
 from wavekit_core.runs.folder import RunFolder
 from wavekit_core.runs.publish import require_room
 from wavekit_core.session import Session, use_threads
+from wavekit_core.spaces import ImageSpace
 from wavekit_core.watch import Watcher
 
 
@@ -41,30 +44,45 @@ def start(
     extend: int = 0,
     resume_anyway: bool = False,
     threads: int = 0,
+    processes: Processes | None = None,
 ) -> None:
     """Run a recipe in a folder that the caller owns: begin, go on, or say that it is finished.
 
     A new run is checked before anything is allocated. `threads` is the thread count if one was asked for; a run keeps its own,
-    since another changes the bits. Raises RecipeError if the folder holds something else, a run of another recipe (with the
-    difference), or one of another thread count.
+    since another changes the bits. Of several processes all call this, and the first alone owns the folder. Raises RecipeError
+    if the folder holds something else, a run of another recipe (with the difference), or one of another thread count.
     """
+    processes = processes or Processes()
+    processes.mine(recipe.train.shards)
     run_folder = RunFolder(folder.resolve() if folder.is_symlink() else folder)
+    if not processes.first:
+        if agreed := processes.share(None):
+            use_threads(int(agreed["threads"]))
+            Run(recipe, run_folder, device, watcher, processes).follow()
+        return
     run_folder.tidy()
+    found = None
     if not run_folder.exists:
         run_folder.require_free()
-        wanted = threads or recipe.train.threads or torch.get_num_threads()
-        if wanted > (os.cpu_count() or wanted):
-            watcher.warn(f"{wanted} threads on {os.cpu_count()} cores are slower than one for each core")
+        wanted = threads or recipe.train.threads or max(1, torch.get_num_threads() // processes.count)
+        if wanted * processes.count > (os.cpu_count() or wanted):
+            watcher.warn(
+                f"{wanted * processes.count} threads on {os.cpu_count()} cores are slower than one for each core"
+            )
         use_threads(wanted)
-        for remark in check(recipe).remarks:
+        found = check(recipe)
+        for remark in found.remarks:
             watcher.say(f"note: {remark}")
     else:
         _require_same(recipe, run_folder, extend, threads)
         if run_folder.finished and not extend:
             steps = run_folder.lock()["steps"]
             watcher.say(f"{folder}: finished at step {steps}, nothing to do; --extend STEPS trains on")
+            processes.share({})
             return
-    Run(recipe, run_folder, device, watcher).execute(source, resume_anyway, extend)
+        use_threads(int(run_folder.lock()["threads"]))
+    processes.share({"threads": str(torch.get_num_threads()).encode()})
+    Run(recipe, run_folder, device, watcher, processes).execute(source, found, resume_anyway, extend)
 
 
 def _require_same(recipe: Recipe, folder: RunFolder, extend: int, threads: int) -> None:
@@ -94,35 +112,66 @@ def recipe_of(folder: RunFolder) -> Recipe:
 
 
 class Run:
-    """One execution of a recipe in a folder that the caller owns."""
+    """One execution of a recipe in a folder that the caller owns. The first process executes it, the others follow."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, device: torch.device, watcher: Watcher):
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        device: torch.device,
+        watcher: Watcher,
+        processes: Processes | None = None,
+    ):
         self.recipe = recipe
         self.folder = folder
         self.watcher = watcher
-        if folder.exists:
-            use_threads(int(folder.lock()["threads"]))
+        self.processes = processes or Processes()
         self.session = Session(recipe, device, watcher)
-        self.model = Step(self.session.pipeline).to(device)
-        self.averaged = Averaged(self.model.trained(), recipe.train.ema)
-        self.loop = Loop(self.model, self.averaged, self.session.dataset.train, recipe.train, recipe.seed, device)
-        self.until = recipe.train.steps if self.model.objectives else 0
+        train, data = recipe.train, self.session.dataset.train
+        self.model = Step(self.session.pipeline, train.precision == "bfloat16").to(device)
+        self.averaged = Averaged(self.model.trained(), train.ema)
+        self.loop = Loop(self.model, self.averaged, data, train, recipe.seed, device, self.processes)
+        self.until = train.steps if self.model.objectives else 0
 
-    def execute(self, source: bytes, resume_anyway: bool = False, extend: int = 0) -> None:
-        """Start or go on, train, draw, measure, report. `source` is the recipe file as given."""
+    def execute(self, source: bytes, found: Findings | None, resume_anyway: bool = False, extend: int = 0) -> None:
+        """Start or go on, train, draw, measure, report. `source` is the recipe file as given; a new run has been checked, with
+        what was `found`."""
         for fault in self.session.hook_faults:
             self.watcher.warn(fault)
-        if self.folder.exists:
+        if found is None:
             resumed = self._resume(resume_anyway, extend)
         else:
             resumed = None
-            self._create(source)
+            self._create(source, found)
             self.session.fit()
+        if self.processes.count > 1:
+            self.processes.share(self._state() | {"until": str(self.until).encode()})
         self._tell("run_started", folder=self.folder.path, resumed_from=resumed)
         with self._last_good():
             self._require_room()
             self._train()
             self._finish()
+
+    def follow(self) -> None:
+        """Train beside the first process, from its state."""
+        files = self.processes.share(None)
+        self.until = int(files.pop("until"))
+        state = checkpoint.restore(self.model, self.averaged, files)
+        self.loop.step, self.loop.window = state.step, dict(state.window)
+        if self.loop.step < self.until:
+            with interrupts.deferred():
+                self.loop.run(self.until, lambda row, seconds: None, lambda step: interrupts.received() is not None)
+            self._end_if_interrupted()
+
+    def _end_if_interrupted(self) -> None:
+        """Raise Interrupted if any process got a signal. Waits until all are here."""
+        if number := int(self.processes.range_of(float(interrupts.received() or 0))[1]):
+            raise Interrupted(number)
+
+    def _state(self) -> dict[str, bytes]:
+        """The files of a checkpoint of this step."""
+        state = {"step": self.loop.step, "window": self.loop.window, "metrics": self.folder.log_facts()}
+        return checkpoint.contents(self.model, self.averaged, state)
 
     @contextlib.contextmanager
     def _last_good(self) -> Iterator[None]:
@@ -151,13 +200,25 @@ class Run:
         used: list[Entry] = [node.entry for node in self.recipe.checked.walk() if node.entry]
         data = self.session.dataset.digest()
         found = facts.gather(used, self.session.device, data, self.recipe.digest(), self.recipe.seed)
-        return found | {"name": self.recipe.name, "steps": self.until, "inexact": False}
+        return found | {
+            "name": self.recipe.name,
+            "steps": self.until,
+            "inexact": False,
+            "processes": self.processes.count,
+        }
 
-    def _create(self, source: bytes) -> None:
+    def _create(self, source: bytes, found: Findings) -> None:
+        known = {
+            "parameters": found.parameters,
+            "flops": found.flops,
+            "latent": found.latent,
+            "space": dataclasses.asdict(self.session.space),
+            "classes": list(self.session.classes),
+        }
         files = {
             "recipe.yaml": source,
             "resolved.yaml": resolved.text(self.recipe).encode(),
-            "lock.json": _json(self._facts()),
+            "lock.json": _json(self._facts() | known),
         }
         self.folder.create(files)
 
@@ -172,6 +233,11 @@ class Run:
                     + "; --resume-anyway goes on and marks the run inexact, --out starts another"
                 )
             now["inexact"] = True
+        if lock["processes"] != self.processes.count:
+            self.watcher.say(
+                f"note: {self.processes.count} instead of {lock['processes']} processes: the same up to the order of sums"
+            )
+            now |= {"inexact": True, "processes": self.processes.count}
         if self.folder.finished:  # else an extension that was interrupted goes on
             now["steps"] += extend
         self.until = int(now["steps"])
@@ -180,6 +246,7 @@ class Run:
         step = self._restore()
         if now["inexact"]:  # what was drawn further on came from other weights
             self.folder.drop_samples(after=step or 0)
+            self.folder.drop_evaluations(after=step or 0)
         self.watcher.say("starting again: no checkpoint yet" if step is None else f"going on from step {step}")
         return step
 
@@ -245,17 +312,15 @@ class Run:
             with interrupts.deferred():
                 self.loop.run(self.until, on_row, on_step)
                 self._save()
-                if interrupts.received() is not None:
+                if interrupts.received() is not None or self.loop.step < self.until:
                     self.watcher.say(f"saved at step {self.loop.step}; the same command goes on from there")
-        interrupts.check()
+        self._end_if_interrupted()
 
     def _save(self) -> None:
         """Publish a checkpoint of the training, unless that of the step is there: to replace it would risk it."""
         if self.loop.step in self.folder.steps():
             return
-        state = {"step": self.loop.step, "window": self.loop.window, "metrics": self.folder.log_facts()}
-        files = checkpoint.contents(self.model, self.averaged, state)
-        self.folder.save_checkpoint(self.loop.step, files, self.recipe.train.keep)
+        self.folder.save_checkpoint(self.loop.step, self._state(), self.recipe.train.keep)
         self._tell("checkpoint_written", folder=self.folder.path, step=self.loop.step)
 
     def _preview(self) -> None:
@@ -307,8 +372,9 @@ def load_model(
     chosen = kept[-1] if step is None else step
     try:
         files = folder.checkpoint_files(chosen)
-        use_threads(int(folder.lock()["threads"]))
-        session = Session(recipe, device, watcher)
+        lock = folder.lock()
+        use_threads(int(lock["threads"]))
+        session = Session(recipe, device, watcher, images=(ImageSpace(**lock["space"]), lock["classes"]))
         checkpoint.load_weights(session.pipeline, files, averaged=True)
         session.pipeline.to(device).eval()
         if chosen in folder.sample_steps():

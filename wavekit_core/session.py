@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from wavekit_core.engine.order import permutation
 from wavekit_core.engine.shards import seed, seed_from, seeded
 from wavekit_core.errors import DataError, ResourceError, SpaceError
 from wavekit_core.kinds import Batch, Dataset, Metric, Split
+from wavekit_core.pictures import quantise
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.faults import Fault, RecipeFaults
 from wavekit_core.recipe.nodes import Checked, build, located
@@ -26,10 +27,12 @@ from wavekit_core.spaces import ImageSpace, Space
 from wavekit_core.watch import Watcher
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` is the GPU if there is one. Raises ResourceError for a device that is not there."""
+def choose_device(name: str, local: int = 0) -> torch.device:
+    """`auto` is a GPU if there is one, `cuda` the `local`-th. Raises ResourceError for a device that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and local:
+        name = f"cuda:{local}"
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -88,30 +91,46 @@ def build_metrics(recipe: Recipe, space: ImageSpace) -> list[Metric]:
 
 
 class Session:
-    """Builds a recipe. `pipeline` starts from weights that depend on the seed alone."""
+    """Builds a recipe. `pipeline` starts from weights that depend on the seed alone.
+
+    With `images`, the space and the names of the classes, the data set is built when it is first used: drawing needs none.
+    """
 
     CHUNK = 256
 
-    def __init__(self, recipe: Recipe, device: torch.device, watcher: Watcher | None = None):
+    def __init__(
+        self,
+        recipe: Recipe,
+        device: torch.device,
+        watcher: Watcher | None = None,
+        images: tuple[ImageSpace, Sequence[str]] | None = None,
+    ):
         self.recipe = recipe
         self.device = device
         self.watcher = watcher or Watcher()
-        self.dataset: Dataset = build(recipe.part("data"))
-        if len(self.dataset.train) == 0:
-            raise DataError("the data set has no training images; give it more images")
+        self.space, self.classes = images or (self.dataset.space, self.dataset.classes)
         seed(recipe.seed, "init")
         with torch.device("cpu"):  # the same weights on every device
-            self.pipeline = build_pipeline(recipe, self.dataset.space)
+            self.pipeline = build_pipeline(recipe, self.space)
         self.pipeline.to(device)
         with torch.device("meta"):
-            build_control(recipe, self.dataset.space)  # a fault of it is said before training, not after
+            build_control(recipe, self.space)  # a fault of it is said before training, not after
         self.hook_faults = installed().load_hooks()
-        self.metrics: list[Metric] = build_metrics(recipe, self.dataset.space)
+        self.metrics: list[Metric] = build_metrics(recipe, self.space)
 
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The images. Raises DataError if there are none to train on."""
+        dataset: Dataset = build(self.recipe.part("data"))
+        if len(dataset.train) == 0:
+            raise DataError("the data set has no training images; give it more images")
+        return dataset
+
+    @functools.cached_property
     def control(self) -> Pipeline | None:
         """The control, fitted to the training set."""
         with seeded(self.recipe.seed, "control"):
-            control = build_control(self.recipe, self.dataset.space)
+            control = build_control(self.recipe, self.space)
             if control is not None:
                 with self._passes("fitting the control") as batches:
                     control.to(self.device).fit(batches)
@@ -163,9 +182,9 @@ class Session:
 
     def labels(self, indices: Sequence[int], label: int | None = None) -> Tensor | None:
         """The classes asked for in samples of these indices: every class in turn, or one; None for a set without."""
-        if not self.dataset.classes:
+        if not self.classes:
             return None
-        turn = torch.tensor([i % len(self.dataset.classes) if label is None else label for i in indices])
+        turn = torch.tensor([i % len(self.classes) if label is None else label for i in indices])
         return turn.to(self.device)
 
     @torch.no_grad()
@@ -180,7 +199,7 @@ class Session:
         for start in range(0, count, chunk):
             labels = self.labels(range(start, start + chunk), label)
             with seeded(self.recipe.seed, "sample", start // chunk):
-                images.append(quantise(model.sample(chunk, labels), self.dataset.space).cpu())
+                images.append(quantise(model.sample(chunk, labels), self.space).cpu())
             classes.append(labels)
         drawn = torch.cat(images)[:count]
         if classes[0] is None or not model.conditional:
@@ -194,11 +213,18 @@ class Session:
         parts = []
         for index, part in enumerate(images.split(self.CHUNK)):
             with seeded(self.recipe.seed, "reconstruct", index):
-                parts.append(quantise(model.reconstruct(part.to(self.device)), self.dataset.space).cpu())
+                parts.append(quantise(model.reconstruct(part.to(self.device)), self.space).cpu())
         return torch.cat(parts)
 
-
-def quantise(images: Tensor, space: Any) -> Tensor:
-    """Images clamped to the range of `space` and rounded to 256 steps, as any stored picture is."""
-    steps = ((images.float() - space.low) / (space.high - space.low) * 255).clamp(0, 255).round()
-    return steps / 255 * (space.high - space.low) + space.low
+    @torch.no_grad()
+    def nats(self, model: Pipeline, images: Tensor) -> Tensor:
+        """(N,) on the CPU: bounds of -log p of 8-bit images (N, C, H, W), their steps filled with uniform noise."""
+        model.eval()
+        low, high = self.space.low, self.space.high
+        parts = []
+        for index, part in enumerate(images.split(self.CHUNK)):
+            with seeded(self.recipe.seed, "likelihood", index):
+                steps = (part - low) / (high - low) * 255
+                filled = low + (high - low) * (steps + torch.rand_like(part)) / 256
+                parts.append(model.negative_log_likelihood(filled.to(self.device)).double().cpu())
+        return torch.cat(parts)

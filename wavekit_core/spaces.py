@@ -112,4 +112,4 @@ class LatentSpace(Space):
         parts = (
             f"{band.name} {'×'.join(map(str, band.shape))}{'' if band.drawn else ' (follows)'}" for band in self.bands
         )
-        return "latent of " + ", ".join(parts)
+        return f"latent of {self.numbers} numbers: " + ", ".join(parts)

@@ -24,4 +24,8 @@ def entry() -> None:
     code = main()
     if interrupts := sys.modules.get("wavekit_core.engine.interrupts"):
         interrupts.ignore()
+    if "WORLD_SIZE" in os.environ:  # the threads of torch.distributed may abort a process that takes itself down
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)

@@ -19,7 +19,8 @@ COMMANDS = {
     "check": ("check", "Walk a recipe's pipeline without computing anything."),
     "show": ("show", "A recipe with every default and its origin, or the state of a run."),
     "sample": ("sample", "Draw new images from a run."),
-    "evaluate": ("evaluate", "Measure a run's checkpoint again."),
+    "evaluate": ("evaluate", "Measure a run's checkpoints again."),
+    "compare": ("compare", "Runs beside each other: figures, curves, pictures, means over seeds."),
     "report": ("report", "Write a run's report again."),
     "verify": ("verify", "Check every digest of a run."),
     "recipes list": ("recipes_list", "The recipes that plugins ship."),
@@ -29,6 +30,9 @@ COMMANDS = {
     "plugins search": ("plugins_search", "Search the catalogue of known plugins."),
     "data list": ("data_list", "The data sets, and which are here."),
     "data info": ("data_info", "A data set: sizes, classes, range, digest."),
+    "data check": ("data_check", "Decode every image of a data set, and say what is wrong with it."),
+    "data pack": ("data_pack", "Write a data set as shards, for sets larger than memory."),
+    "data download": ("data_download", "Fetch a named data set: mnist, fashion-mnist, cifar10."),
     "doctor": ("doctor", "What this machine and environment offer."),
     "completion": ("completion", "Print the completion script for bash, zsh or fish."),
 }
@@ -120,7 +124,7 @@ def run(argv: list[str]) -> int:
 
         completion_init()
     try:
-        _root().main(args=argv, prog_name="wavekit", standalone_mode=True)
+        _root().main(args=argv, prog_name="wavekit", standalone_mode=True, obj=argv)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 2
     except OSError as error:  # of the standard output

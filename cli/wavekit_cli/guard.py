@@ -65,6 +65,10 @@ def _known(error: BaseException) -> BaseException:
         return ResourceError(
             "the memory does not suffice; make train.batch_size or the model smaller, or train.shards larger"
         )
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return ResourceError(
+            f"torch.compile failed: {' '.join(text.split())[:200]}; install a C++ compiler, or set train.compile to false"
+        )
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
         return ResourceError(f"{where}{os.strerror(error.errno)}; mend that and run the same command again")

@@ -21,6 +21,12 @@ LOCK = {
     "name": "made",
     "steps": 20,
     "inexact": False,
+    "processes": 1,
+    "parameters": {"make": 10},
+    "flops": 1000,
+    "latent": None,
+    "space": {"channels": 1, "height": 8, "width": 8, "low": 0.0, "high": 1.0},
+    "classes": ["a", "b"],
 }
 
 

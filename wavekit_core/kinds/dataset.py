@@ -28,11 +28,13 @@ class Split(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: Sequence[int] | NDArray[np.int64], /) -> Batch:
+    def batch(self, indices: Sequence[int] | NDArray[np.int64], words: NDArray[np.uint64] | None = None, /) -> Batch:
         """The images (B, C, H, W), float32 in the data set's range, and labels at `indices`. Raises `DataError` with the
         file's name.
 
-        Called from a loader's thread: it draws no random numbers. What must vary between epochs is the loop's.
+        Called from a loader's thread: it draws no random numbers of its own. Training hands it `words` (B,), one random word
+        an image; a set with random views (crops, flips) makes each from its word alone, others ignore them. Without words
+        every image has its one fixed view.
         """
         ...
 

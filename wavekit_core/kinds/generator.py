@@ -42,7 +42,7 @@ class Generator(Component, nn.Module, ABC):
     """A model of one space. The first constructor parameter is the space port; the network is whole when it returns.
 
     What a generator can do shows in the methods that it defines: `sample` if it draws by itself (otherwise it needs a
-    sampler), `reconstruct` if it gives an image back.
+    sampler), `reconstruct` if it gives an image back, `negative_log_likelihood` if it can tell.
     """
 
     kind: ClassVar[str] = "generator"
@@ -66,6 +66,10 @@ class Generator(Component, nn.Module, ABC):
         """What remains of `data` after it went through the model."""
         raise TypeError(f"{type(self).__name__} does not reconstruct")
 
+    def negative_log_likelihood(self, data: Any) -> Tensor:
+        """(B,): -log p(data) in nats, or an upper bound of it, as a density over the space's values."""
+        raise TypeError(f"{type(self).__name__} has no likelihood")
+
     @property
     def samples(self) -> bool:
         return type(self).sample is not Generator.sample
@@ -73,6 +77,10 @@ class Generator(Component, nn.Module, ABC):
     @property
     def reconstructs(self) -> bool:
         return type(self).reconstruct is not Generator.reconstruct
+
+    @property
+    def has_likelihood(self) -> bool:
+        return type(self).negative_log_likelihood is not Generator.negative_log_likelihood
 
 
 @dataclass(frozen=True)

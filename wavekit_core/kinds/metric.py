@@ -13,6 +13,8 @@ from wavekit_core.component import Component
 from wavekit_core.kinds.dataset import Dataset
 from wavekit_core.spaces import ImageSpace
 
+Reads = Literal["reconstructions", "samples", "nats"]
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -32,7 +34,8 @@ class Evidence:
     """What metrics look at, images (N, C, H, W) in the data's range, already quantised to 8 bits.
 
     `originals` are held-out images and `reconstructions` what the model makes of them; `samples` are new images, with the
-    classes that were asked for in `sample_labels`. A model that cannot reconstruct or sample leaves None.
+    classes that were asked for in `sample_labels`. `nats` (N,) bounds -log p of each original from above, as a density over
+    the data's range, the 8-bit steps filled with uniform noise. What a model cannot give is None.
     """
 
     dataset: Dataset
@@ -40,6 +43,7 @@ class Evidence:
     reconstructions: Tensor | None
     samples: Tensor | None
     sample_labels: Tensor | None
+    nats: Tensor | None = None
 
 
 class Metric(Component, ABC):
@@ -47,7 +51,7 @@ class Metric(Component, ABC):
 
     kind: ClassVar[str] = "metric"
 
-    reads: ClassVar[Literal["reconstructions", "samples"]]
+    reads: Reads
 
     def require(self, space: ImageSpace) -> None:
         """Raise `SpaceError`, with reason and remedy, if images of `space` cannot be measured. Called before training."""

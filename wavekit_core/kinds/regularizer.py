@@ -21,9 +21,11 @@ class Regularizer(Component, nn.Module, ABC):
     kind: ClassVar[str] = "regularizer"
 
     reads: ClassVar[type]  # the state that it reads
+    weight: float = 1.0  # the factor of the penalty in the loss
+    divergence: ClassVar[bool] = False  # whether the penalty is the KL divergence from the posterior to `draw`'s prior
 
     def penalty(self, state: Any) -> Tensor:
-        """(B,): nats an image, summed over its numbers."""
+        """(B,): nats an image, summed over its numbers, before `weight`."""
         raise TypeError(f"{type(self).__name__} defines no penalty")
 
     def prior_bands(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -31,6 +31,15 @@ class Sampler(Component, nn.Module, ABC):
     def fit(self, model: Generator, batches: Callable[[], Iterable[Batch]]) -> None:
         """Learn from the trained model and the training data what drawing needs, into buffers. Nothing by default."""
 
-    @abstractmethod
     def sample(self, model: Generator, count: int, labels: Tensor | None = None) -> Any:
         """`count` new elements of `model.space`."""
+        raise TypeError(f"{type(self).__name__} draws nothing new")
+
+    def reconstruct(self, model: Generator, data: Any) -> Any:
+        """What remains of `data` after it went through the model: by default as the model says."""
+        return model.reconstruct(data)
+
+    @property
+    def samples(self) -> bool:
+        """Whether it draws new elements. One that only reconstructs does not, and its figures are never called generation."""
+        return type(self).sample is not Sampler.sample

@@ -15,7 +15,7 @@ def compose(path: Path, settings: Sequence[str] = ()) -> Value:
     """The recipe at `path` (a file, or the name of a shipped recipe), over what it `extends`, under `-s key=value`."""
     value = _extended(locate(path), ())
     for setting in settings:
-        _apply(value, setting)
+        value = _set(value, setting)
     return value
 
 
@@ -69,41 +69,41 @@ def merge(base: Value, over: Value) -> Value:
     return Value(data, over.mark, base.keys | over.keys)
 
 
-def _apply(root: Value, setting: str) -> None:
-    """Put one `a.b.0.c=value` in its place; the value is YAML."""
+def _set(root: Value, setting: str) -> Value:
+    """`root` with one `a.b.0.c=value` in its place; the value is YAML."""
     mark = Mark(f"-s {setting}")
     path, equals, text = setting.partition("=")
     parts = path.split(".")
     if not equals or not all(parts):
         raise RecipeFaults([Fault(mark, "a setting is written key=value, for example -s train.steps=100")])
+    if (
+        parts[0] == "grid" and len(parts) > 2
+    ):  # an axis is one key, with its dots; labels lie below one that is a mapping
+        axis = root.at(parts[:1]).get(parts[1])
+        if axis is None or not isinstance(axis.data, dict):
+            parts = ["grid", ".".join(parts[1:])]
     value = _remarked(parse(text, mark.file), mark) if text.strip() else Value(None, mark)
-    here = root
-    for part in parts[:-1]:
-        here = _child(here, part, mark)
-    last = parts[-1]
-    if isinstance(here.data, list):
-        _child(here, last, mark)
-        here.data[int(last)] = merge(here.data[int(last)], value)
-    else:
-        if not isinstance(here.data, dict):
-            here.data, here.keys = {}, {}
-        here.data[last] = merge(here.data[last], value) if last in here.data else value
-        here.keys[last] = mark
+    return put(root, parts, value, mark)
 
 
-def _child(here: Value, part: str, mark: Mark) -> Value:
-    if isinstance(here.data, list):
-        if not part.isdigit() or int(part) >= len(here.data):
-            raise RecipeFaults(
-                [Fault(mark, f"{part!r} is no index of a list of {len(here.data)} (0 to {len(here.data) - 1})")]
-            )
-        return here.data[int(part)]
-    if not isinstance(here.data, dict):
-        raise RecipeFaults([Fault(mark, f"{part!r} cannot be set below a plain value")])
-    if part not in here.data:
-        here.data[part] = Value({}, mark)
-        here.keys[part] = mark
-    return here.data[part]
+def put(root: Value, path: Sequence[str], value: Value, key: Mark) -> Value:
+    """`root` with `value` merged in at `path`; `root` stays as it is. What is missing on the way is made, and its keys stand at
+    `key`. Raises RecipeFaults for a path through a plain value or past the end of a list."""
+    if not path:
+        return merge(root, value)
+    first, rest = path[0], path[1:]
+    if isinstance(root.data, list):
+        if not first.isdecimal() or int(first) >= len(root.data):
+            raise RecipeFaults([Fault(key, f"{first!r} is no index of a list of {len(root.data)}; the first is 0")])
+        items = list(root.data)
+        items[int(first)] = put(items[int(first)], rest, value, key)
+        return Value(items, root.mark)
+    if not isinstance(root.data, dict | None):
+        raise RecipeFaults([Fault(key, f"{first!r} cannot be set below the plain value {root.data!r:.40}")])
+    data = root.data or {}
+    inner = data.get(first)
+    made = put(inner or Value({}, key), rest, value, key) if rest or inner else value
+    return Value(data | {first: made}, root.mark, {first: key} | root.keys | ({} if rest else {first: key}))
 
 
 def _remarked(value: Value, mark: Mark) -> Value:

@@ -15,6 +15,7 @@ from wavekit_core.component import STRICT, Component, Slot
 from wavekit_core.kinds import Dataset, Generator, Metric, Sampler, Transform
 from wavekit_core.recipe.compose import compose
 from wavekit_core.recipe.faults import Fault, RecipeFaults
+from wavekit_core.recipe.grid import single
 from wavekit_core.recipe.nodes import Checked, check_arguments
 from wavekit_core.recipe.source import Value
 
@@ -29,7 +30,9 @@ class Train(BaseModel):
     accumulation. `ema` is the decay of the averaged weights that are evaluated (0: none); `clip` the largest gradient norm
     of an objective (0: no bound). The rate rises over `warmup` steps and then follows `schedule`. Every `checkpoint_every`
     steps the run is saved and a preview drawn (0: at the end only); the newest `keep` checkpoints are kept. `threads` are the
-    CPU's (0: torch's own choice); they change the bits, and small networks are fastest with one.
+    CPU's (0: torch's own choice); they change the bits, and small networks are fastest with one. `precision` is that of the
+    losses' networks: bfloat16 is torch's autocast, with weights and optimizers in float32. `compile` hands the losses to
+    torch.compile, which needs a C++ compiler on the CPU.
     """
 
     model_config = STRICT
@@ -44,6 +47,8 @@ class Train(BaseModel):
     checkpoint_every: Annotated[int, Field(ge=0)] = 0
     log_every: Count = 20
     threads: Annotated[int, Field(ge=0, le=4096)] = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
     keep: Annotated[int, Field(ge=2, le=1000)] = 2
 
 
@@ -120,9 +125,9 @@ def load(path: Path, settings: Sequence[str] = ()) -> Recipe:
 
 
 def from_value(value: Value) -> Recipe:
-    """Check a composed recipe. Raises RecipeFaults with every fault."""
+    """Check a composed recipe that is no grid. Raises RecipeFaults with every fault."""
     faults: list[Fault] = []
-    checked = check_arguments(RunParts, value, faults)
+    checked = check_arguments(RunParts, single(value), faults)
     train = checked.values.get("train")
     if train and train.batch_size % train.shards:
         mark = value.at(["train", "shards"]).mark

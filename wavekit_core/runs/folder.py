@@ -4,6 +4,7 @@ recipe.yaml  resolved.yaml  lock.json       what was asked for, every default, t
 metrics.jsonl  timing.jsonl                 losses without a clock; rates
 checkpoints/step-N/                         weights, averaged weights, optimizer, state; a manifest
 samples/step-N/                             the sampler, pictures and samples from that checkpoint; a manifest
+evaluations/step-N/                         figures of that checkpoint, measured later; a manifest
 evaluation.json  report.html                figures, and the page to look at
 manifest.json                               SHA-256 of the files at the top
 """
@@ -46,6 +47,7 @@ class RunFolder:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
+        self.evaluated = path / "evaluations"
         self.metrics = path / "metrics.jsonl"
         self.timing = path / "timing.jsonl"
 
@@ -228,6 +230,40 @@ class RunFolder:
 
     def sample_folder(self, step: int) -> Path:
         return self.samples / f"step-{step:08d}"
+
+    def evaluation_steps(self) -> list[int]:
+        """Steps whose figures were measured by themselves, ascending; that of evaluation.json need not be among them."""
+        return _steps(self.evaluated)
+
+    def publish_evaluation(self, step: int, content: bytes) -> None:
+        """Keep the figures of a step; `content` is in the form of evaluation.json."""
+        publish_folder(self.evaluated / f"step-{step:08d}", {"evaluation.json": content})
+
+    def evaluation(self, step: int) -> dict[str, Any]:
+        """The figures of a step, checked. Raises DamagedError."""
+        path = self.evaluated / f"step-{step:08d}"
+        files = manifest.read_checked(path)
+        if set(files) != {"evaluation.json"}:
+            raise DamagedError(f"{path}: holds {', '.join(sorted(files)) or 'nothing'}, not evaluation.json alone")
+        found = forms.read(forms.Evaluation, files["evaluation.json"], path / "evaluation.json")
+        if found.step != step:
+            raise DamagedError(f"{path}: holds step {found.step}")
+        return found.model_dump()
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Every evaluation that there is, by step ascending; evaluation.json speaks for its own step."""
+        found = {step: self.evaluation(step) for step in self.evaluation_steps()}
+        if head := self.head().get("evaluation.json"):
+            last = json_of(head, self.path / "evaluation.json")
+            found[last["step"]] = last
+        return [found[step] for step in sorted(found)]
+
+    def drop_evaluations(self, after: int) -> None:
+        """Remove the figures of later steps."""
+        with disk_faults(self.path):
+            for step in self.evaluation_steps():
+                if step > after:
+                    remove_folder(self.evaluated / f"step-{step:08d}")
 
     def fingerprint(self) -> str:
         """One digest of weights, averaged weights, metrics and samples."""

@@ -45,8 +45,24 @@ class Plugin(BaseModel):
     sha256: Sha256
 
 
+class Space(BaseModel):
+    """The images of a run."""
+
+    model_config = STRICT | ConfigDict(allow_inf_nan=False)
+
+    channels: Annotated[int, Field(ge=1, le=1 << 20)]
+    height: Annotated[int, Field(ge=1, le=1 << 20)]
+    width: Annotated[int, Field(ge=1, le=1 << 20)]
+    low: float
+    high: float
+
+
 class Lock(BaseModel):
-    """lock.json: what a run was started with."""
+    """lock.json: what a run was started with.
+
+    `parameters` by objective, `flops` of a step (None where they cannot be counted), `latent` the numbers of an autoencoder's
+    latent; `space` and `classes` of the images, so that samples need no data.
+    """
 
     model_config = STRICT
 
@@ -64,6 +80,12 @@ class Lock(BaseModel):
     name: str
     steps: Count
     inexact: bool
+    processes: Annotated[int, Field(ge=1, le=1 << 20)]
+    parameters: dict[str, Count]
+    flops: Count | None
+    latent: Count | None
+    space: Space
+    classes: list[str]
 
 
 class Evaluation(BaseModel):

@@ -36,4 +36,7 @@ def verify(path: Path) -> Verified:
         count += len(files) + 1
     for step in folder.sample_steps():
         count += len(folder.sample_files(step)) + 1
+    for step in folder.evaluation_steps():
+        folder.evaluation(step)
+        count += 2
     return Verified(count, newest, folder.fingerprint())

@@ -35,7 +35,7 @@ def command(
     session, step = load_model(recipe, folder, choose_device(device), at, watcher())
     if not session.pipeline.samples:
         raise RecipeError(f"{run}: this model does not sample; give its recipe a `sampler`")
-    classes = session.dataset.classes
+    classes = session.classes
     if label is not None and not session.pipeline.conditional:
         raise RecipeError(f"--label {label}: this model knows no classes")
     if label is not None and label >= len(classes):
@@ -45,7 +45,7 @@ def command(
     write_images(
         images,
         labels if session.pipeline.conditional else None,
-        session.dataset.space,
+        session.space,
         max(8, min(10, len(classes) or 8)),
         target,
     )

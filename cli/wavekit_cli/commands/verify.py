@@ -13,6 +13,11 @@ def command(
     fingerprint: Annotated[bool, Option("--fingerprint", help="Print the fingerprint of all results alone.")] = False,
 ) -> None:
     """Check every digest of a run; print the fingerprint of its results and the newest restorable step."""
+    if (run / "grid.json").exists():
+        from wavekit_cli.grids import verify_grid
+
+        verify_grid(run)
+        return
     from wavekit_core.runs.verify import verify
 
     found = verify(run)

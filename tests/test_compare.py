@@ -69,7 +69,6 @@ def test_the_best_is_marked_in_the_direction_that_each_figure_says(run):
     ("other", "said"),
     [
         ({"figures": [figure(count=99)]}, "N"),
-        ({"figures": [figure()], "step": 9}, "step"),
         ({"figures": [figure()], "averaged": False}, "weights"),
         ({"figures": [figure()], "data": "e"}, "data"),
         ({"figures": [figure(unit="v")]}, "unit"),

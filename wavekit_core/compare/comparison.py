@@ -131,7 +131,6 @@ def _line(
         ("unit", "unit"),
         ("better", "direction"),
         ("count", "N"),
-        ("step", "step"),
         ("averaged", "weights"),
     ):
         if len({row[key] for _, row in given}) > 1:

@@ -5,8 +5,11 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from wavekit_cli.app import COMMANDS
+
+from wavekit_core.errors import DataError
 
 DENIED = ("torch", "numpy", "numba", "pydantic", "rich", "pluggy", "ruamel", "yaml", "wavekit_core", "click")
 
@@ -128,3 +131,21 @@ def test_progress_on_a_terminal(tmp_path):
     assert child.wait() == 0, shown.decode()
     assert b"images/s" in shown
     assert b"fitting the sampler" in shown
+
+
+def test_samples_need_no_data(wavekit, tmp_path, monkeypatch):
+    (tmp_path / "r.yaml").write_text(
+        "data: {use: digits, size: 8}\ngenerator: {use: vae, levels: 1, width: 4}\nsampler: {use: posterior-fit, components: 1}\n"
+        "train: {steps: 2, batch_size: 8}\nsamples: {count: 10, batch_size: 10}\n"
+    )
+    code, _, err = wavekit("run", "r.yaml", "--out", "run")
+    assert code == 0, err
+    with monkeypatch.context() as gone:
+        gone.setattr(
+            "wavekit_core.data.digits.Digits.__init__", lambda self, size=16: (_ for _ in ()).throw(DataError("gone"))
+        )
+        code, _, err = wavekit("sample", "run", "-n", "10", "-o", "s.npz")
+        assert code == 0, err
+        assert wavekit("evaluate", "run")[0] == 4  # that needs them
+    with np.load(tmp_path / "s.npz") as drawn, np.load(next((tmp_path / "run" / "samples").rglob("*.npz"))) as kept:
+        assert np.array_equal(drawn["images"], kept["images"])

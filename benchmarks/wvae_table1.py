@@ -1,7 +1,7 @@
 """Table 1 of the Wavelet-VAE's paper beside ours: `python benchmarks/wvae_table1.py GRID… --json FILE`.
 
-Reads grids that `wavekit run wvae-table1`, `wvae-table1-cifar` and `wvae-table1-crops` left, and sets the Wavelet-VAE's figures in
-proportion to the VAE's, as means over seeds with the standard deviation of a sample.
+Reads grids that `wavekit run wvae-table1`, `wvae-table1-cifar` and `wvae-table1-crops` left, and sets the Wavelet-VAE's figures
+in proportion to the VAE's, as means over seeds with the standard deviation of a sample.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def page() -> str:
     sections = "\n".join(section(path.stem) for path in sorted(RESULTS.glob("*.json")))
     return (
         "# Results\n\nEvery figure that was measured, with the command that gives it. `python docs/tables.py` makes this page "
-        "from the files in\n`docs/results/`. “real images” is the same measure of real held-out images; N is the number of "
+        "from the files in\n`docs/results/`. “real images” is the same measure between real images; N is the number of "
         f"images measured.\n\n{sections}"
     )
 

@@ -30,7 +30,7 @@ from wavekit_core.report.page import render
 from wavekit_core.runs import facts
 from wavekit_core.runs.folder import RunFolder
 from wavekit_core.runs.publish import require_room
-from wavekit_core.session import Session, use_threads
+from wavekit_core.session import Images, Session, use_threads
 from wavekit_core.spaces import ImageSpace
 from wavekit_core.watch import Watcher
 
@@ -132,6 +132,7 @@ class Run:
         self.averaged = Averaged(self.model.trained(), train.ema)
         self.loop = Loop(self.model, self.averaged, data, train, recipe.seed, device, self.processes)
         self.until = train.steps if self.model.objectives else 0
+        self.stale = False  # whether evaluation.json may speak of other weights than its step's
 
     def execute(self, source: bytes, found: Findings | None, resume_anyway: bool = False, extend: int = 0) -> None:
         """Start or go on, train, draw, measure, report. `source` is the recipe file as given; a new run has been checked, with
@@ -225,14 +226,15 @@ class Run:
     def _resume(self, anyway: bool, extend: int) -> int | None:
         lock = self.folder.lock()
         now = dict(lock)
-        if changed := facts.differences(lock, self._facts()):
+        found = self._facts()
+        if changed := facts.differences(lock, found):
             if not anyway:
                 raise RecipeError(
                     f"{self.folder.path}: an exact resume is not possible; "
                     + "; ".join(changed)
                     + "; --resume-anyway goes on and marks the run inexact, --out starts another"
                 )
-            now["inexact"] = True
+            now |= {"inexact": True, "data": found["data"]}
         if lock["processes"] != self.processes.count:
             self.watcher.say(
                 f"note: {self.processes.count} instead of {lock['processes']} processes: the same up to the order of sums"
@@ -247,6 +249,7 @@ class Run:
         if now["inexact"]:  # what was drawn further on came from other weights
             self.folder.drop_samples(after=step or 0)
             self.folder.drop_evaluations(after=step or 0)
+            self.stale = (self.folder.evaluated_step() or 0) > (step or 0)
         self.watcher.say("starting again: no checkpoint yet" if step is None else f"going on from step {step}")
         return step
 
@@ -344,7 +347,7 @@ class Run:
         self._save()
         self._preview()
         with self.averaged.applied():
-            if self.folder.evaluated_step() != step:
+            if self.stale or self.folder.evaluated_step() != step:
                 rows = evaluate(self.session, self.watcher)
                 averaged = self.recipe.train.ema > 0
                 self.folder.put("evaluation.json", _json({"step": step, "averaged": averaged, "figures": rows}))
@@ -374,7 +377,9 @@ def load_model(
         files = folder.checkpoint_files(chosen)
         lock = folder.lock()
         use_threads(int(lock["threads"]))
-        session = Session(recipe, device, watcher, images=(ImageSpace(**lock["space"]), lock["classes"]))
+        session = Session(
+            recipe, device, watcher, images=Images(ImageSpace(**lock["space"]), lock["classes"], lock["data"])
+        )
         checkpoint.load_weights(session.pipeline, files, averaged=True)
         session.pipeline.to(device).eval()
         if chosen in folder.sample_steps():

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ def choose_device(name: str, local: int = 0) -> torch.device:
     """`auto` is a GPU if there is one, `cuda` the `local`-th. Raises ResourceError for a device that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if local and name.startswith("cuda:"):
+        raise ResourceError(f"{name} is one GPU, and each process needs its own; write --device cuda")
     if name == "cuda" and local:
         name = f"cuda:{local}"
     try:
@@ -90,10 +93,19 @@ def build_metrics(recipe: Recipe, space: ImageSpace) -> list[Metric]:
     return metrics
 
 
+@dataclass(frozen=True)
+class Images:
+    """What is known of a data set without reading it."""
+
+    space: ImageSpace
+    classes: Sequence[str]
+    digest: str
+
+
 class Session:
     """Builds a recipe. `pipeline` starts from weights that depend on the seed alone.
 
-    With `images`, the space and the names of the classes, the data set is built when it is first used: drawing needs none.
+    With `images`, what is known of the data set, that is built when it is first used: drawing needs none.
     """
 
     CHUNK = 256
@@ -103,12 +115,13 @@ class Session:
         recipe: Recipe,
         device: torch.device,
         watcher: Watcher | None = None,
-        images: tuple[ImageSpace, Sequence[str]] | None = None,
+        images: Images | None = None,
     ):
         self.recipe = recipe
         self.device = device
         self.watcher = watcher or Watcher()
-        self.space, self.classes = images or (self.dataset.space, self.dataset.classes)
+        self._known = images
+        self.space, self.classes = (images or self.dataset).space, (images or self.dataset).classes
         seed(recipe.seed, "init")
         with torch.device("cpu"):  # the same weights on every device
             self.pipeline = build_pipeline(recipe, self.space)
@@ -120,10 +133,15 @@ class Session:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The images. Raises DataError if there are none to train on."""
+        """The images. Raises DataError if there are none to train on, or if they are not those that are known."""
         dataset: Dataset = build(self.recipe.part("data"))
         if len(dataset.train) == 0:
             raise DataError("the data set has no training images; give it more images")
+        if self._known and dataset.digest() != self._known.digest:
+            raise DataError(
+                "the data here are not those of the run (their digests differ), so figures on them would compare with nothing; "
+                "bring the same data, see --data-root"
+            )
         return dataset
 
     @functools.cached_property

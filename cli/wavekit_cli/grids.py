@@ -9,6 +9,7 @@ from pathlib import Path
 
 from typer import echo
 
+from wavekit_cli.launch import is_first, launch
 from wavekit_core.errors import Interrupted, RecipeError
 from wavekit_core.recipe.grid import Cell, expand
 from wavekit_core.recipe.source import Value
@@ -28,14 +29,13 @@ def run_cells(
     cells = expand(value)
     if "WORLD_SIZE" in os.environ and cell is None:
         raise RecipeError("several processes train one cell; name it with --cell, or start a grid with --processes")
-    if int(os.environ.get("RANK", "0") or 0) and cell is not None:  # the first process keeps the grid's folder
+    if not is_first() and cell is not None:  # the first process keeps the grid's folder
         one = next((one for one in cells if one.name == cell), None)
         if one is not None:
             run_one(one.value, b"", folder / "cells" / one.name)
         return
 
     from wavekit_cli.console import watcher
-    from wavekit_cli.launch import launch
     from wavekit_core.grid import CellsFailed, recipe_text, run_grid
 
     def run_cell(one: Cell, place: Path) -> None:
@@ -94,4 +94,5 @@ def _show_table(folder: Path) -> None:
 
     if table := GridFolder(folder).file("table.json"):
         found = json_of(table, folder / "table.json")
-        out().print(terminal_table(Cells(**found["tables"][1 if found["means"] else 0])))
+        place = -2 if found["means"] else 0  # the facts are last
+        out().print(terminal_table(Cells(**found["tables"][place])))

@@ -30,9 +30,15 @@ def launch(count: int, argv: Sequence[str]) -> int:
             failed = _first_failure(children)
             if failed is None:
                 return 0
+            if failed or children[failed].returncode == LOST:  # what follows from another's fault: wait for that one
+                until = time.monotonic() + GRACE
+                for child in children:
+                    _wait(child, max(0.0, until - time.monotonic()))
+            if children[failed].returncode == LOST:
+                own = (index for index, child in enumerate(children) if child.poll() not in (None, 0, LOST))
+                failed = next(own, failed)
             code = children[failed].returncode
-            _wait(children[0], GRACE if failed else 0.0)
-        if children[0].poll() != code:
+        if failed and children[0].poll() != code:
             said[failed].seek(0)
             _say(f"process {failed + 1} of {count}:\n{said[failed].read().decode(errors='replace').strip()}")
         if code < 0:
@@ -50,7 +56,7 @@ def _children(count: int, argv: Sequence[str]) -> Iterator[tuple[list[subprocess
     common |= {"WAVEKIT_PARENT": str(os.getpid())}
     if sys.platform == "linux":
         common["GLOO_SOCKET_IFNAME"] = "lo"
-    common.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    common["TORCH_CPP_LOG_LEVEL"] = os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR")
     children: list[subprocess.Popen[bytes]] = []
     with contextlib.ExitStack() as files:
         said: list[IO[bytes]] = [files.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
@@ -122,6 +128,11 @@ def _free_port() -> int:
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+def is_first() -> bool:
+    """Whether this process is the first of its run, or alone; `engine.processes.environment` says what is wrong with the rest."""
+    return "WORLD_SIZE" not in os.environ or os.environ.get("RANK") == "0"
 
 
 def end_with_parent() -> None:

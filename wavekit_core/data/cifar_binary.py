@@ -56,7 +56,8 @@ class CifarBinary(Dataset):
     ):
         view = View(size, fit, random_crops, flip)
         apart = _files(held_out) if isinstance(held_out, (str, list)) else []
-        files = [file for file in _files(path) if file not in apart]
+        theirs = {os.path.realpath(file) for file in apart}
+        files = [file for file in _files(path) if os.path.realpath(file) not in theirs]
         if not files:
             raise DataError(f"{shown(str(path))}: no file is left for training; hold out fewer")
         records = np.concatenate([_records(file) for file in [*files, *apart]])

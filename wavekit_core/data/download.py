@@ -82,7 +82,7 @@ def download(name: str, root: Path, watcher: Watcher) -> Path:
 
     A file appears under its name when its SHA-256 is right, and not before. Of several processes one fetches, the others wait.
     Raises `ResourceError` if an address cannot be reached or the disk does not suffice, and `DamagedError` if what arrives, or
-    what is there, is not the file.
+    what is there, is not the file; files that were unpacked from an archive are not compared.
     """
     folder = root / name
     with _alone(folder, watcher), _not_left_empty(folder):
@@ -91,7 +91,7 @@ def download(name: str, root: Path, watcher: Watcher) -> Path:
             if not missing:
                 if not remote.members:
                     _compare(remote, folder / remote.name)
-                watcher.say(f"{shown(folder / remote.name)}: is there already")
+                watcher.say(f"{shown(folder if remote.members else folder / remote.name)}: is there already")
                 continue
             require_room(folder, remote.size + sum(size for _, size in remote.members), name)
             with disk_faults(folder):

@@ -58,7 +58,10 @@ class Npz(Dataset):
         if held_out_labels and not apart:
             raise RecipeError("held_out_labels are those of another array; name that array by held_out")
         arrays = _arrays(path)
-        taken = _Taken(path, arrays, images or _guessed(path, arrays, apart), layout)
+        name = images or _guessed(path, arrays, apart)
+        if name == apart:
+            raise RecipeError(f"held_out names the array of the training images, {name!r}; name another array")
+        taken = _Taken(path, arrays, name, layout)
         chosen_labels = labels or ("labels" if "labels" in arrays and (not apart or held_out_labels) else None)
         if apart and (chosen_labels is None) != (held_out_labels is None):
             raise RecipeError(

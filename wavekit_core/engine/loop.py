@@ -20,10 +20,10 @@ from torch import nn
 
 from wavekit_core.engine.averaging import Averaged
 from wavekit_core.engine.order import indices
-from wavekit_core.engine.processes import Processes, lost
+from wavekit_core.engine.processes import Processes, peers
 from wavekit_core.engine.shards import cut, seed, seed_from
 from wavekit_core.engine.step import Step
-from wavekit_core.errors import DivergedError
+from wavekit_core.errors import DivergedError, PluginError
 from wavekit_core.kinds import Batch, Split
 from wavekit_core.recipe.recipe import Train
 
@@ -138,13 +138,8 @@ class Loop:
         if not isinstance(self.forward, nn.parallel.DistributedDataParallel):
             yield
             return
-        with contextlib.nullcontext() if last else self.forward.no_sync():
-            try:
-                yield
-            except RuntimeError as error:
-                if "peer" in str(error):
-                    raise lost() from error
-                raise
+        with contextlib.nullcontext() if last else self.forward.no_sync(), peers():
+            yield
 
     def _clip(self, name: str) -> torch.Tensor:
         bound = self.settings.clip or math.inf
@@ -164,8 +159,9 @@ class Loop:
         if self.processes.count > 1:
             low, high = self.processes.range_of(values[-1])
             if low != high:  # parameters would drift apart without any other sign
-                raise AssertionError(
-                    f"the gradients of {objective!r} differ between processes (norms {low} to {high}): a loss went around Step"
+                raise PluginError(
+                    f"the gradients of {objective!r} differ between processes (norms {low} to {high}): a loss went around Step; "
+                    "every loss has to come from its Objective, so that its gradients are averaged"
                 )
         self.window["steps"] = self.window.get("steps", 0) + (objective == next(iter(self.model.objectives)))
 

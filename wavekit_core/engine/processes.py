@@ -55,12 +55,13 @@ class Processes:
         ]  # the first alone fits samplers
         parallel = nn.parallel.DistributedDataParallel
         parallel._set_params_and_buffers_to_ignore_for_model(step, theirs)
-        return parallel(step, [device] if device.type == "cuda" else None, find_unused_parameters=True)
+        with peers():
+            return parallel(step, [device] if device.type == "cuda" else None, find_unused_parameters=True)
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over the processes."""
         if self.count > 1:
-            with _peers():
+            with peers():
                 dist.all_reduce(values)
         return values
 
@@ -68,7 +69,7 @@ class Processes:
         """The smallest and the largest of the processes' values."""
         ends = torch.tensor([-value, value], dtype=torch.float64)
         if self.count > 1:
-            with _peers():
+            with peers():
                 dist.all_reduce(ends, dist.ReduceOp.MAX)
         return -float(ends[0]), float(ends[1])
 
@@ -82,7 +83,7 @@ class Processes:
             return dict(files or {})
         names = json.dumps({name: len(content) for name, content in (files or {}).items()}).encode()
         lengths = torch.tensor([len(names)])
-        with _peers():
+        with peers():
             dist.broadcast(lengths, 0)
             listing = _broadcast(names, int(lengths), self.first)
             sizes: dict[str, int] = json.loads(listing)
@@ -99,17 +100,14 @@ def _broadcast(content: bytes, length: int, first: bool) -> bytes:
 
 
 @contextlib.contextmanager
-def _peers() -> Iterator[None]:
+def peers() -> Iterator[None]:
     """Faults of the connection, as ours."""
     try:
         yield
     except RuntimeError as error:
-        raise lost() from error
-
-
-def lost() -> ResourceError:
-    """The fault of a run whose processes cannot reach each other any more."""
-    return ResourceError("another process of this run is gone; the same command goes on")
+        if isinstance(error, dist.DistError) or "gloo" in str(error) or "peer" in str(error):
+            raise ResourceError("another process of this run is gone; the same command goes on") from error
+        raise
 
 
 def environment() -> Processes:
@@ -119,6 +117,8 @@ def environment() -> Processes:
     try:
         index, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         local = int(os.environ.get("LOCAL_RANK", index))
+        if not 0 <= index < count:
+            raise ValueError(f"RANK {index} of {count}")
     except (KeyError, ValueError) as error:
         raise RecipeError(
             f"WORLD_SIZE is set, and RANK and LOCAL_RANK are not as torchrun sets them ({error}); unset all of them, or start "
@@ -133,8 +133,6 @@ def joined(processes: Processes) -> Iterator[None]:
     if processes.count == 1:
         yield
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(processes.local % torch.cuda.device_count())
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         dist.init_process_group(backend, timeout=PATIENCE)

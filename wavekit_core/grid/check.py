@@ -93,6 +93,7 @@ def _written(recipe: Recipe, *keys: str) -> str:
 
 def _same(twin: Cell, cell: Cell) -> Fault:
     """The fault of a cell whose recipe is that of an earlier one, at the last setting in which they differ."""
-    axis = [axis for axis in cell.marks if cell.marks[axis] != twin.marks[axis]][-1]
+    apart = [axis for axis in cell.marks if cell.marks[axis] != twin.marks[axis]]
+    axis = (apart or list(cell.marks))[-1]  # the values of one -s stand at one place
     what = f"cell {cell.name} is the same recipe as {twin.name}; take a value away, or, if a later axis replaces what axis "
     return Fault(cell.marks[axis], f"{what}`{axis}` sets, write `{axis}` after it")

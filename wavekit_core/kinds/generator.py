@@ -18,7 +18,8 @@ from wavekit_core.spaces import LatentSpace, Space
 
 @dataclass(frozen=True)
 class Loss:
-    """`value`: the scalar to minimise, a mean over the batch. `terms`: scalars to log, by name."""
+    """`value`: the scalar to minimise, a mean over the batch. `terms`: scalars to log, by name; the same names in the same
+    order in every call."""
 
     value: Tensor
     terms: Mapping[str, Tensor] = field(default_factory=dict)

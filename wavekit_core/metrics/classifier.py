@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from wavekit_core.kinds.metric import Evidence, Figure, Metric, Reads
 from wavekit_core.metrics.class_cnn import judge_of
-from wavekit_core.metrics.real_images import Seed
+from wavekit_core.metrics.real_images import Seed, subset
 
 
 class ClassAgreement(Metric):
     """A small network is trained on the data set's classes (see `class_cnn.Judge`), then judges the samples.
 
     `class-agreement`: the share of samples that it takes for the class asked for; the floor is its accuracy on all held-out
-    images. `class-agreement/worst`: the same of the class with the smallest share; the floor is that of the held-out images.
+    images. `class-agreement/worst`: the same of the class with the smallest share; the floor is that of as many held-out
+    images, because the smallest of several shares falls with their number.
 
     No figure without labels: neither for a data set without classes nor for a model that takes none.
     """
@@ -35,7 +37,8 @@ class ClassAgreement(Metric):
         right = judge.classes(judge.features(judge.shrunk(samples.float().cpu()))) == wanted.cpu()
         known = judge.classes(judge.features(held_out)) == held_out_labels
         count, unit = len(samples), "share of samples"
-        worst, worst_known = _of_worst(right, wanted.cpu()), _of_worst(known, held_out_labels)
+        thinned = torch.from_numpy(subset(len(known), count, self._seed))
+        worst, worst_known = _of_worst(right, wanted.cpu()), _of_worst(known[thinned], held_out_labels[thinned])
         return [
             Figure("class-agreement", _share(right), unit, "higher", count, _share(known)),
             Figure("class-agreement/worst", worst, f"{unit} of the worst class", "higher", count, worst_known),

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from wavekit_core.contract import name_of
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.dataset import Dataset
 from wavekit_core.kinds.metric import Evidence, Figure, Metric, Reads
@@ -72,8 +73,9 @@ class SlicedWasserstein(Metric):
             value, floor = sliced_distances(sets[0][name], [s[name] for s in sets[1:]], self._projections, directions)
             distances[f"swd/{name}"] = (value, floor)
         mean = tuple(sum(column) / len(distances) for column in zip(*distances.values(), strict=True))
+        unit = f"W1 of a coefficient, {name_of(self._transform)}, {self._projections} directions"
         return [
-            Figure(name, value, "W1 of a coefficient", "lower", count, floor)
+            Figure(name, value, unit, "lower", count, floor)
             for name, (value, floor) in [("swd", mean), *distances.items()]
         ]
 

@@ -106,7 +106,8 @@ def figures(view: View) -> Section | None:
     words += [
         (
             "real images",
-            "The floor: the same measure of as many real held-out images. No model is expected to pass it.",
+            "The floor: the same measure between real images. A perfect model lies there, give or take chance; "
+            "reconstructions can pass it.",
         ),
         ("N", "The number of images measured. Figures of different N do not compare."),
         ("better", "“lower” and “higher” say the good direction; “real” is best near the value of real images."),

@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Train, sample, measure and report. On an interrupted run, go on; on a finished one, change nothing."""
     from wavekit_cli.console import watcher
-    from wavekit_cli.launch import end_with_parent, launch
+    from wavekit_cli.launch import end_with_parent, is_first, launch
 
     value, argv = compose(recipe, settings or ()), context.find_root().obj
     if cell is not None and not is_grid(value):
@@ -51,7 +51,7 @@ def command(
     name = value.get("name")
     legal = name and isinstance(name.data, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name.data)
     folder = out or Path("runs") / (str(name.data) if name and legal else "run")
-    first = int(os.environ.get("RANK", "0") or 0) == 0
+    first = is_first()
 
     def run_one(value: Value, source: bytes, place: Path) -> None:
         with (

@@ -55,7 +55,7 @@ class Noise(nn.Module):
 
     def terms(self, scales: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean of s by group, to log: `noise/<group>`."""
-        return {f"noise/{group}": scales[names[0]].mean() for group, names in self.groups.items()}
+        return {f"noise/{g}": torch.stack([scales[n].mean() for n in names]).mean() for g, names in self.groups.items()}
 
     @torch.no_grad()
     def fit(self, pyramids: Iterable[Pyramid]) -> None:

@@ -28,7 +28,7 @@ from wavekit_wvae.coefficients import (
 from wavekit_wvae.likelihood import Kind, Likelihood, elbo_objective, evidence_bound, is_bound, negative_elbo
 from wavekit_wvae.networks import CodeDecoder, CodeEncoder, ImageHead, Layout, Refine, UNetEncoder, code_shape
 from wavekit_wvae.noise import AmortisedNoise, Granularity, Noise, Unit
-from wavekit_wvae.scales import Form, positive
+from wavekit_wvae.scales import FLOOR, Form, positive
 
 Encoder = Literal["unet", "bottleneck", "litevae"]
 Decoder = Literal["idwt", "idwt+refine", "conv"]
@@ -110,6 +110,8 @@ class WaveletVAE(Autoencoder):
             raise RecipeError(
                 "noise is amortised and fixed; what a network predicts is not fixed; leave one of them out"
             )
+        if noise_form == "softplus" and noise_init <= FLOOR:
+            raise RecipeError(f"noise_init {noise_init} is not above softplus' floor {FLOOR}; write noise_form: log")
         if residual_dwt and (encoder, likelihood) != ("unet", "gaussian"):
             raise RecipeError(_NO_RESIDUAL.format(encoder=encoder, likelihood=likelihood))
         if domain == "coefficients" and (decoder, likelihood) != ("idwt", "gaussian"):

@@ -91,8 +91,10 @@ def _require_same(recipe: Recipe, folder: RunFolder, extend: int, threads: int) 
     if lock["recipe"] != recipe.digest():
         lines = resolved.difference(folder.head()["resolved.yaml"].decode(), recipe)[:20]
         changed = "\n".join(lines)
+        longer = len(lines) == 2 and all("steps:" in line for line in lines)
+        remedy = "train on with --extend STEPS, or name" if longer else "name"
         raise RecipeError(
-            f"{folder.path}: holds a run of another recipe; name another with --out or -s name=…\n{changed}"
+            f"{folder.path}: holds a run of another recipe; {remedy} another folder with --out or -s name=…\n{changed}"
         )
     if extend and not lock["steps"]:
         raise RecipeError(f"{folder.path}: has nothing to train, so --extend means nothing")
@@ -371,7 +373,7 @@ def load_model(
     if not kept or step not in (None, *kept):
         asked = "has no checkpoint yet" if not kept else f"has no checkpoint of step {step}"
         steps = ", ".join(map(str, kept)) or "none"
-        raise RecipeError(f"{folder.path}: {asked}; there are steps: {steps}")
+        raise RecipeError(f"{folder.path}: {asked}; there are steps: {steps} (train.keep says how many stay)")
     chosen = kept[-1] if step is None else step
     try:
         files = folder.checkpoint_files(chosen)

@@ -81,15 +81,20 @@ def build_control(recipe: Recipe, space: Space) -> Pipeline | None:
 
 
 def build_metrics(recipe: Recipe, space: ImageSpace) -> list[Metric]:
-    """The recipe's metrics. Raises RecipeFaults, at its line, for one that cannot measure images of `space`."""
+    """The recipe's metrics. Raises RecipeFaults, each at its line, for those that cannot measure images of `space`."""
     metrics: list[Metric] = []
+    faults: list[Fault] = []
     for node in recipe.part("evaluate"):
-        metric = build(node)
         try:
+            metric: Metric = build(node)
             metric.require(space)
+            metrics.append(metric)
         except SpaceError as error:
-            raise located(error, node) from None
-        metrics.append(metric)
+            faults += located(error, node).faults
+        except RecipeFaults as error:
+            faults += error.faults
+    if faults:
+        raise RecipeFaults(faults)
     return metrics
 
 

@@ -38,8 +38,8 @@ class Processes:
         """The shards that this process computes: consecutive ones. Raises RecipeError if they cannot be divided equally."""
         if shards % self.count:
             raise RecipeError(
-                f"{self.count} processes cannot share train.shards: {shards}; choose shards that the processes divide, for "
-                f"example -s train.shards={self.count}"
+                f"{self.count} processes cannot share train.shards: {shards}; choose a multiple of {self.count} that divides "
+                "train.batch_size, such as -s train.shards=" + str(self.count)
             )
         share = shards // self.count
         return range(self.index * share, (self.index + 1) * share)

@@ -60,15 +60,20 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Key facts that differ, a line each."""
     lines = []
     for key in KEY_FACTS:
-        if then.get(key) != now.get(key):
-            lines.append(f"{key}: {_short(then.get(key))} then, {_short(now.get(key))} now")
-    return lines
+        before, after = then.get(key), now.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += [_plugin(name, before.get(name), after.get(name)) for name in sorted({*before, *after})]
+        elif before != after:
+            lines.append(f"{key}: {str(before)[:60]} then, {str(after)[:60]} now")
+    return [line for line in lines if line]
 
 
-def _short(fact: Any) -> str:
-    if isinstance(fact, dict):
-        return ", ".join(f"{name} {value['version']} ({value['sha256'][:8]})" for name, value in fact.items())
-    return str(fact)[:60]
+def _plugin(name: str, before: dict[str, str] | None, after: dict[str, str] | None) -> str:
+    """What became of a plugin; nothing if it is the same."""
+    if before == after:
+        return ""
+    then, now = (fact["version"] if fact else "not in use" for fact in (before, after))
+    return f"the sources of {name} {now} changed" if then == now else f"{name}: {then} then, {now} now"
 
 
 def _distribution(name: str, modules: Iterable[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ run: $(STAMP)
 	$(BIN)/wavekit run quickstart
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -22,8 +22,9 @@ SHOWN = ("mse", "bce", "ssim", "psnr", "bits-per-dim", "rfd", "gfd", "class-agre
 DIFFERENCES = ("ssim", "psnr", "bits-per-dim", "class-agreement")  # the others are ratios
 
 
-def figures(grid: Path, system: str) -> tuple[dict[str, list[float]], dict[str, Any], str]:
-    """Values by figure over the seeds of one system, the facts of its first run, and what data it used."""
+def figures(grid: Path, system: str, step: int | None = None) -> tuple[dict[str, list[float]], dict[str, Any], str]:
+    """Values by figure over the seeds of one system, the facts of its first run, and what data it used; at the end, or as far as
+    `wavekit evaluate CELL --at` measured them at `step`."""
     values: dict[str, list[float]] = {}
     lock: dict[str, Any] = {}
     data = ""
@@ -33,7 +34,8 @@ def figures(grid: Path, system: str) -> tuple[dict[str, list[float]], dict[str, 
         lock = lock or folder.lock()
         recipe = parse(head["resolved.yaml"].decode(), str(path)).plain()
         data = f"{recipe['data']['use']}, {lock['space']['height']} px"
-        for row in json_of(head["evaluation.json"], path)["figures"]:
+        at_end = json_of(head["evaluation.json"], path)
+        for row in (at_end if step is None else folder.evaluation(step))["figures"]:
             if row["subject"] == "model":
                 values.setdefault(row["name"], []).append(row["value"])
     return values, lock, data
@@ -65,6 +67,23 @@ def rows(grid: Path) -> list[dict[str, Any]]:
             "seeds": len(vae[name]),
         }
         found.append(row | ({"paper": PAPER[key]} if key in PAPER else {}))
+    return found + _at_equal_steps(grid, data, wvae, wvae_facts["steps"])
+
+
+def _at_equal_steps(grid: Path, data: str, wvae: dict[str, list[float]], step: int) -> list[dict[str, Any]]:
+    """The paper's figures again, if the VAE was measured where the Wavelet-VAE ended."""
+    if not all((path / "evaluations" / f"step-{step:08d}").exists() for path in (grid / "cells").glob("vae-seed-*")):
+        return []
+    vae, _, _ = figures(grid, "vae", step)
+    found = []
+    for name in vae:
+        if (key := name.partition("[")[0]) in PAPER:
+            one, other = statistics.mean(wvae[name]), statistics.mean(vae[name])
+            difference = key in DIFFERENCES
+            row = {"name": f"{data}: {name}, both at step {step:,}", "VAE": _spread(vae[name])}
+            row |= {"unit": "difference" if difference else "Wavelet-VAE / VAE", "Wavelet-VAE": _spread(wvae[name])}
+            value = one - other if difference else one / other
+            found.append(row | {"value": value, "seeds": len(vae[name]), "paper": PAPER[key]})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -192,6 +193,10 @@ def test_without_the_data_the_declared_size_is_checked(wavekit, recipe, monkeypa
     code, out, err = wavekit("check", path, "--data-root", path.parent / "empty")
     assert code == 0, err
     assert "declared size" in out
+    (note,) = [line for line in out.splitlines() if "declared size" in line]
+    assert len(note) <= 220
+    assert "`wavekit data download mnist`" in note
+    assert out.splitlines()[-1] == "the recipe fits; the data could not be read"
     assert "images 1×" in out
     code, _, err = wavekit("check", path, "--data-root", path.parent / "empty", "-s", "generator.transform.use=haar")
     assert code == 0, err
@@ -277,3 +282,18 @@ def test_samples_of_the_wrong_shape_are_the_plugins_fault(plugins, wavekit, reci
     code, _, err = wavekit("run", recipe("data: {use: digits}\ngenerator: {use: wrong}\n"))
     assert code == 3
     assert "gave (100, 3) while drawing samples; 100 of images 1×16×16" in err
+
+
+def test_metrics_that_need_classes_are_told_where_there_are_none(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("set.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.arange(20) % 2)
+    text = """
+        data: {use: npz, path: set.npz}
+        generator: {use: gmm, components: 1}
+        evaluate: [{use: class-agreement}, {use: frechet, features: class-cnn}, {use: swd}]
+    """
+    told = check(load(recipe(text))).remarks
+    assert [note.split("'")[1] for note in told if "needs classes" in note] == ["class-agreement", "frechet"]
+    assert "no labels: name the array by labels: y" in told
+    told = check(load(recipe(text), ["data.labels=y"])).remarks
+    assert not any("classes" in note or "labels" in note for note in told)

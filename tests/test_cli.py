@@ -149,3 +149,42 @@ def test_samples_need_no_data(wavekit, tmp_path, monkeypatch):
         assert wavekit("evaluate", "run")[0] == 4  # that needs them
     with np.load(tmp_path / "s.npz") as drawn, np.load(next((tmp_path / "run" / "samples").rglob("*.npz"))) as kept:
         assert np.array_equal(drawn["images"], kept["images"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("wvae", ["list of regularizers", "a transform", 'number above 0, or "learned"', "{use: haar, levels: 2}"]),
+        ("npz", ["whole number of at least 1, or number above 0 and below 1, or text", "nothing", "true or false"]),
+        ("bior", ['"bior1.1"', '"rbio6.8"']),
+        ("image-folder", ["whole number from 1 to 4096", 'one of "file", "folder"', "one of 1, 3"]),
+    ],
+)
+def test_what_a_component_takes_is_said_in_words_and_whole(wavekit, name, said):
+    code, out, err = wavekit("plugins", "info", name)
+    assert code == 0, err
+    for words in said:
+        assert words in out
+    for jargon in ("Literal", "FieldInfo", "Annotated", "ge="):
+        assert jargon not in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [(("chek",), "'check'?"), (("data", "ino"), "'info'?"), (("data", "zzz"), "there are: list, info")],
+)
+def test_an_unknown_command_gives_the_nearest(wavekit, argv, hint):
+    code, _, err = wavekit(*argv)
+    assert (code, hint in err) == (2, True)
+
+
+def test_a_label_of_a_run_without_classes_is_refused(wavekit, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8))
+    text = "data: {use: npz, path: x.npy}\ngenerator: {use: gmm, components: 1}\nsamples: {count: 4, batch_size: 4}\n"
+    (tmp_path / "r.yaml").write_text(text + "evaluate: [{use: class-agreement}]\n")
+    code, _, err = wavekit("run", "r.yaml", "--out", "run")
+    assert code == 0, err
+    assert "needs classes, and the data set has none" in err.partition("writing the report")[0]
+    assert "has nothing to measure" not in err
+    code, _, err = wavekit("sample", "run", "--label", "3")
+    assert (code, "trained without classes; leave --label out" in err) == (2, True)

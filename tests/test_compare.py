@@ -8,13 +8,16 @@ import re
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
+from wavekit_cli.figures import laid_out
 
 from tests.runs.run_folders import LOCK, rewrite
 from wavekit_core.compare import compare, compare_page, compare_rows
 from wavekit_core.compare.collect import collect
-from wavekit_core.compare.rows import figures_of
+from wavekit_core.compare.rows import facts_of, figures_of, legend_of, means_of, settings_of
 from wavekit_core.errors import DamagedError, RecipeError
 from wavekit_core.pictures import png
+from wavekit_core.report.cells import Cells
 from wavekit_core.runs.folder import RunFolder
 from wavekit_core.runs.publish import publish_folder, publish_listed
 
@@ -106,7 +109,7 @@ def test_runs_that_differ_only_in_seed_and_name_are_a_group_with_mean_and_deviat
     values = {"a": (0, 1, 1.0), "b": (1, 1, 3.0), "c": (0, 2, 5.0), "d": (1, 2, 6.0), "e": (2, 2, 10.0)}
     folders = [run(p, [figure(value=v)], seed, width, name=f"w{width}") for p, (seed, width, v) in values.items()]
     means = {mean.group: mean for mean in compare(folders).means if mean.name == "mse"}
-    assert (means["w1"].value, means["w1"].count, means["w1"].ratio) == (2.0, 2, 1.0)
+    assert (means["w1"].value, means["w1"].count, means["w1"].ratio, means["w1"].difference) == (2.0, 2, 1.0, None)
     assert means["w1"].deviation == pytest.approx(math.sqrt(2))
     assert (means["w2"].value, means["w2"].count, means["w2"].ratio) == (7.0, 3, 3.5)
     assert means["w2"].deviation == pytest.approx(math.sqrt(((5 - 7) ** 2 + (6 - 7) ** 2 + (10 - 7) ** 2) / 2))
@@ -143,6 +146,99 @@ def test_controls_and_floors_of_many_runs_are_given_as_one_value_each_or_their_r
     assert table(1.0, 1.0) == ["2", "1"]
     assert table(1.0, 3.0, 2.0) == ["2", "1 / 3 / 2"]
     assert table(1.0, 4.0, 2.0, 3.0) == ["2", "1 … 4"]
+
+
+@pytest.mark.parametrize(("better", "said"), [("lower", "×2"), ("higher", "+10"), ("real", "+10")])
+def test_means_are_set_in_ratio_where_lower_is_better_and_else_in_difference(run, better, said):
+    floor = 0.0 if better == "real" else None
+    values = {"a": (0, 1, 9.0), "b": (1, 1, 11.0), "c": (0, 2, 19.0), "d": (1, 2, 21.0)}
+    folders = [run(p, [figure("f", v, better, floor=floor)], seed, width) for p, (seed, width, v) in values.items()]
+    found = compare(folders)
+    line = means_of(found).lines[0]
+    assert (line[1], line[2], line[3]) == ("10 ± 1.4", "20 ± 1.4", said)
+    mean = next(mean for mean in found.means if (mean.name, mean.group) == ("f", "c"))
+    assert (mean.ratio, mean.difference) == ((2.0, None) if better == "lower" else (None, 10.0))
+    back = compare(folders, folders[2])
+    assert means_of(back).lines[0][3] == ("×0.5" if better == "lower" else "−10")
+    assert [text[0] for text in legend_of(means_of(found))] == ["×"]
+
+
+def test_settings_that_differ_are_listed_by_their_path_and_a_missing_one_is_empty(run, tmp_path):
+    run("a", seed=0, width=1, name="one")
+    other = run("b", seed=0, width=2, name="two")
+    rewrite_recipe(
+        other.path, "data: {use: digits, parts: [{use: x}, {use: y, on: true}]}\ntrain: {batch_size: 8}\nwidth: 1.0\n"
+    )
+    found = compare([RunFolder(tmp_path / "a"), other])
+    assert found.settings == {
+        "seed": [0, None],
+        "width": [1, 1.0],
+        "data.parts.0.use": [None, "x"],
+        "data.parts.1.use": [None, "y"],
+        "data.parts.1.on": [None, True],
+    }
+    assert settings_of(found).lines[0] == ["seed", "0", ""]
+    assert settings_of(found).lines[-1] == ["data.parts.1.on", "", "true"]
+    assert compare_rows([run.folder for run in found.runs])["settings"]["width"] == {"a": 1, "b": 1.0}
+    assert "<h2>Settings that differ</h2>" in compare_page("x", [run.folder for run in found.runs]).decode()
+    assert compare([other]).settings == {}
+
+
+def rewrite_recipe(path, text):
+    publish_listed(path, "resolved.yaml", text.encode())
+
+
+def test_controls_and_real_images_have_no_column_without_a_value_and_marks_are_explained(run):
+    plain = figures_of(compare([run("a", [figure(value=1.0)]), run("b", [figure(value=2.0)])]))
+    assert plain.head == ["figure", "a", "b", "N", "step", "better"]
+    assert plain.lines == [["mse (u)", "1*", "2", "100", "10", "lower"]]
+    assert [text[0] for text in legend_of(plain)] == ["*"]
+    with_control = [[figure(floor=0.1), figure(value=v, subject="control")] for v in (2.0, 3.0)]
+    cells = figures_of(compare([run("c", with_control[0]), run("d", with_control[1])]))
+    assert cells.head[3:5] == ["control", "real images"]
+    assert cells.lines[0][3:5] == ["2 / 3", "0.1"]
+    assert [text[:5] for text in legend_of(cells)] == ["* the", "a / b"]
+    assert legend_of(facts_of(compare([run("e")]))) == []
+
+
+@pytest.mark.parametrize("width", [36, 60, 80, 100, 240])
+def test_a_table_on_a_narrow_terminal_is_split_and_nothing_of_it_is_cut(width):
+    head = ["figure", *(f"wavelet-seed-{i}" for i in range(6)), "real images", "N", "better"]
+    names = ["nearest-ratio (share of the floor)", "gfd[lenet-fashion] (squared feature, against held-out)"]
+    lines = [[name, *(f"{0.1234 + i:.4f}*" for i in range(6)), "0.8491 / 1", "1000", "lower"] for name in names]
+    tables = laid_out(Cells(head, lines), width)
+    assert max(cell_len(line) for top, body in tables for line in [*top, *body]) <= width
+    assert (len(tables) == 1) == (width == 240)
+    words = [word for top, body in tables for line in [*top, *body] for word in line.split()]
+    for given in (*head[1:], *lines[0][1:]):
+        assert set(given.split()) <= set(words)
+    for top, body in tables:
+        assert top[0].startswith("figure ")
+        assert [line.split()[0] for line in body if line.startswith(("near", "gfd"))] == [
+            "nearest-ratio",
+            "gfd[lenet-fashion]",
+        ]
+    assert words.count("gfd[lenet-fashion]") == len(tables)
+    assert words.count("(squared") == 1  # the tables below repeat the names only
+
+
+def test_units_are_dropped_where_they_leave_too_little_room():
+    cells = Cells(["figure", "a", "b"], [["x (of-one-long-word) [not comparable: different N]", "0.1234*", "0.5678"]])
+    ((_, roomy),) = laid_out(cells, 40)
+    assert roomy[0].split() == ["x", "(of-one-long-word)", "0.1234*", "0.5678"]
+    ((_, narrow),) = laid_out(cells, 30)
+    assert narrow == ["x [not         0.1234*  0.5678", "comparable:", "different N]"]
+
+
+def test_a_cell_that_is_wider_than_the_terminal_is_wrapped_whole():
+    ((top, body),) = laid_out(Cells(["setting", "run"], [["data.path", "x" * 50]]), 30)
+    assert top == ["setting    run"]
+    assert [line.split()[-1] for line in body] == ["x" * 19, "x" * 19, "x" * 12]
+
+
+def test_images_of_an_interrupted_run_are_those_up_to_the_step_reached(run, wavekit):
+    folder = run("a", rates=[{"step": 5, "images_per_second": 8.0}], steps=20)
+    assert "training: 80 images, the first 40 in 5 s, 8 images/s" in wavekit("show", folder.path)[1]
 
 
 def test_a_repeated_seed_is_not_passed_off_as_another(run):

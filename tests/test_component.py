@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from wavekit_core.component import Component, Node, Slot, signature_of
+from wavekit_core.component import Component, Node, Slot, signature_of, words
 from wavekit_core.kinds import Generator, Metric, Transform
 from wavekit_core.pyramid import PyramidSpace
 from wavekit_core.recipe.faults import Fault
@@ -252,3 +252,33 @@ def test_parameters_may_be_called_as_pydantic_calls_its_own(name):
         assert made(**{name: 4}).value == 4
         with pytest.raises(ValidationError):
             made(**{name: True})
+
+
+WORDS = [
+    (int, "whole number"),
+    (Annotated[int, Field(ge=1, le=4096)], "whole number from 1 to 4096"),
+    (Annotated[float, Field(gt=0)] | Literal["learned"], 'number above 0, or "learned"'),
+    (Annotated[float, Field(gt=0, lt=1)] | str | None, "number above 0 and below 1, or text, or nothing"),
+    (Annotated[int, Field(ge=0)], "whole number of at least 0"),
+    (Literal["a", "b", 3], 'one of "a", "b", 3'),
+    (bool, "true or false"),
+    (Annotated[str, Field(min_length=1)], "text"),
+    (Annotated[str, Field(pattern="^[a-z]+$")], "text of the form ^[a-z]+$"),
+    (
+        Annotated[Sequence[Annotated[int, Field(ge=2)]], Field(min_length=2)],
+        "list of at least 2 whole numbers of at least 2",
+    ),
+    (tuple[int, ...], "list of whole numbers"),
+    (tuple[int, int] | None, "list of 2 whole numbers, or nothing"),
+    (Transform, "a transform"),
+    (Sequence[Metric], "list of metrics"),
+]
+
+
+@pytest.mark.parametrize(("annotation", "said"), WORDS)
+def test_a_type_is_said_in_words(annotation, said):
+    assert words(annotation) == said
+
+
+def test_bounds_beside_an_annotation_count_for_what_they_bound():
+    assert words(int | None, Field(ge=1)) == "whole number of at least 1, or nothing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from wavekit_core.check import check
 from wavekit_core.compare import compare_rows
 from wavekit_core.errors import BusyError, DamagedError, DivergedError, Interrupted, RecipeError
 from wavekit_core.grid import CellsFailed, GridFolder, examine, recipe_text, require_whole, run_grid
+from wavekit_core.grid.folder import runs_in
 from wavekit_core.recipe.compose import compose
 from wavekit_core.recipe.faults import RecipeFaults
 from wavekit_core.recipe.grid import expand
@@ -195,6 +197,15 @@ def test_cells_are_runs_and_their_table_is_a_comparison(grid, tmp_path):
     before = times(folder)
     assert run(folder).lines == [f"{folder}: all 4 cells are finished, nothing to do"]
     assert times(folder) == before
+
+
+def test_a_grid_stands_for_its_finished_cells(grid, tmp_path):
+    grid("{seed: [0, 1]}")(tmp_path / "g", cell="seed-1")
+    assert [folder.path.name for folder in runs_in(tmp_path / "g")] == ["seed-1"]
+    assert [folder.path for folder in runs_in(tmp_path / "other")] == [tmp_path / "other"]
+    shutil.rmtree(tmp_path / "g" / "cells" / "seed-1")
+    with pytest.raises(RecipeError, match="is a grid without a finished cell"):
+        runs_in(tmp_path / "g")
 
 
 def test_the_recipe_of_a_cell_runs_by_itself_to_the_same_bytes(grid, recipe, tmp_path, tiny_gan):
@@ -457,6 +468,14 @@ def test_the_command_tells_of_cells_and_prints_their_means(wavekit, recipe, tmp_
     assert out.splitlines()[-1] == "runs/two/report.html"
     code, out, _ = wavekit("show", "runs/two")
     assert (code, out.splitlines()[0]) == (0, "runs/two: a grid of 2 cells, 2 finished")
+    code, out, _ = wavekit("compare", "runs/two")
+    assert code == 0
+    assert "seed-0" in out
+    assert "seed-1" in out
+    assert wavekit("compare", "runs/two", "runs/two/cells/seed-0")[0] == 2  # the cell is named twice
+    for command in ("sample", "evaluate", "report"):
+        code, _, err = wavekit(command, "runs/two")
+        assert (code, err) == (2, "error: runs/two: is a grid; name one of its cells: runs/two/cells/seed-0\n")
     code, out, _ = wavekit("verify", "runs/two")
     assert (code, out.splitlines()[-1]) == (0, "runs/two: 2 cells, every digest as written")
     code, _, err = wavekit("run", path)

@@ -17,7 +17,7 @@ from wavekit_core.kinds import Metric
 from wavekit_core.pictures import grid, levels, pairs, png
 from wavekit_core.report.glossary import sentences
 from wavekit_core.report.sections import picture, table
-from wavekit_core.report.standard import _in_turn, _spread
+from wavekit_core.report.standard import _coded, _in_turn, _spread, _terms
 from wavekit_core.runs.folder import RunFolder
 from wavekit_core.spaces import ImageSpace
 
@@ -124,9 +124,53 @@ def test_figures_curves_and_way_are_told(report):
     for words in ("mse", "nearest", "control", "real images", "averaged weights", "Samples at step 4", "step 2"):
         assert words in text
     assert 'data-step="4"' in text
-    assert "a column a class" in text
     assert "# default" in text
     assert "parameters." in text
+
+
+def test_samples_real_images_and_the_control_are_of_one_scale(report):
+    row = re.search(r"<div class=row>(.*?)</div>", report(), re.S)[1]
+    sizes = [Image.open(io.BytesIO(base64.b64decode(data))).size for data in re.findall(r"base64,([^\"]*)", row)]
+    assert len(sizes) == 3
+    assert {width for width, _ in sizes} == {10 * (8 * 4 + 1) + 1}
+
+
+@pytest.mark.parametrize(("classes", "said"), [(10, True), (3, False)])
+def test_a_column_a_class_is_said_where_there_are_as_many(wavekit, recipe, tmp_path, classes, said):
+    for label in range(classes):
+        (tmp_path / "images" / f"c{label}").mkdir(parents=True)
+        for i in range(8):
+            Image.fromarray(np.full((8, 8), 3 * i + 20 * label, np.uint8)).save(tmp_path / f"images/c{label}/{i}.png")
+    text = f"""
+        data: {{use: image-folder, path: '{tmp_path / "images"}', size: 8, channels: 1, held_out: 0.3}}
+        generator: {{use: gmm, principal: 2, components: 1}}
+        samples: {{count: 8, batch_size: 8}}
+    """
+    code, _, err = wavekit("run", recipe(text), "--out", "run")
+    assert code == 0, err
+    assert ("a column a class" in (tmp_path / "run/report.html").read_text()) == said
+
+
+def test_terms_of_a_large_family_share_a_panel_and_others_have_their_own():
+    names = [
+        "elbo/loss",
+        "elbo/mse",
+        "elbo/sigma",
+        "elbo/norm",
+        "g/few/a",
+        "g/few/b",
+        *(f"elbo/noise/{i}" for i in range(12)),
+    ]
+    shown = _terms({name: [(1.0, 2.0)] for name in names})
+    assert [panel.title for panel in shown] == [*names[:6], "elbo/noise/…"]
+    assert [panel.named for panel in shown] == [False] * 6 + [True]
+    looks = [(curve.colour, curve.style) for curve in shown[-1].curves]
+    assert [curve.label for curve in shown[-1].curves] == [str(i) for i in range(12)]
+    assert len(set(looks)) == 12
+
+
+def test_what_stands_between_backticks_is_code_and_all_else_is_text():
+    assert _coded("`<a>` and <b>") == "<code>&lt;a&gt;</code> and &lt;b&gt;"
 
 
 def test_real_images_and_the_control_stand_beside_the_model_and_figures_are_explained_by_their_metric(report):

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wavekit_core.engine.step import Step
 from wavekit_core.errors import DataError, ResourceError
+from wavekit_core.evaluation import without_classes
 from wavekit_core.kinds import Batch, Dataset, Generator
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.nodes import build
@@ -24,24 +25,27 @@ class Findings:
     """What a check found. `spaces` are (name, description) along the pipeline; `flops` counts multiplications and additions
     of a step's forward and backward passes (None where the model cannot be traced without data); `memory` is an estimate in
     bytes of weights, optimizer, averages and saved activations while training; `latent` is how many numbers are drawn for an
-    image, where the model has a latent."""
+    image, where the model has a latent; `data_read` is False where their declared size was taken instead
+    of the data."""
 
     spaces: list[tuple[str, str]]
     parameters: dict[str, int]
     flops: int | None
     memory: int
     latent: int | None = None
+    data_read: bool = True
     remarks: list[str] = field(default_factory=list)
 
 
 def check(recipe: Recipe) -> Findings:
     """Walk the pipeline. Raises RecipeFaults where it does not fit, ResourceError where it cannot fit into memory."""
     remarks: list[str] = []
-    space, classes = _declared(recipe, remarks)
+    space, dataset = _declared(recipe, remarks)
+    classes = len(dataset.classes) if dataset else 0
     with torch.device("meta"):
         pipeline = build_pipeline(recipe, space)
         build_control(recipe, space)
-        build_metrics(recipe, space)
+        metrics = build_metrics(recipe, space)
         step = Step(pipeline)
     parameters = {name: sum(p.numel() for p in step.parameters_of(name)) for name in step.objectives}
     weights = sum(t.numel() * t.element_size() for t in pipeline.state_dict().values())
@@ -53,6 +57,9 @@ def check(recipe: Recipe) -> Findings:
         remarks.append("this pipeline does not sample: give it a `sampler`, or take it as a baseline of reconstruction")
     if not pipeline.objectives():
         remarks.append("nothing to train: the generator is fitted to the data")
+    if dataset and not classes:
+        remarks += [without_classes(metric) for metric in metrics if metric.needs_classes]
+        remarks += dataset.remarks
     for module in pipeline.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             remarks.append(
@@ -63,7 +70,7 @@ def check(recipe: Recipe) -> Findings:
     _refuse_if_larger(memory, "a training step", recipe)
     latent = getattr(innermost(pipeline), "latent", None)
     numbers = latent.numbers if latent is not None else None
-    return Findings(_walk(recipe, pipeline), parameters, flops, memory, numbers, remarks)
+    return Findings(_walk(recipe, pipeline), parameters, flops, memory, numbers, dataset is not None, remarks)
 
 
 def innermost(generator: Generator) -> Generator:
@@ -73,17 +80,29 @@ def innermost(generator: Generator) -> Generator:
     return generator
 
 
-def _declared(recipe: Recipe, remarks: list[str]) -> tuple[ImageSpace, int]:
+def _declared(recipe: Recipe, remarks: list[str]) -> tuple[ImageSpace, Dataset | None]:
+    """The space of the images, and the data set if it can be read."""
     node = recipe.part("data")
     try:
         dataset: Dataset = build(node)
-        return dataset.space, len(dataset.classes)
+        return dataset.space, dataset
     except DataError as error:
         declared = node.owner.declares(**node.values)
         if declared is None:
             raise
-        remarks.append(f"checked against the declared size, since the data cannot be read: {error}")
-        return declared, 0
+        remarks.append(f"the declared size is taken, since the data cannot be read: {_brief(str(error))}")
+        return declared, None
+
+
+def _brief(message: str) -> str:
+    """What was found and what to do, of a message's clauses, in at most 150 characters; a long path loses its middle."""
+    found, *others = message.split("; ")
+    remedy = next((clause for clause in others if "`wavekit " in clause), others[-1] if others else "")
+    remedy = remedy[:60]
+    room = 147 - len(remedy)
+    if len(found) > room:
+        found = f"{found[: room // 3]}…{found[len(found) - room + room // 3 + 1 :]}"
+    return f"{found}; {remedy}" if remedy else found
 
 
 def _walk(recipe: Recipe, pipeline: Pipeline) -> list[tuple[str, str]]:

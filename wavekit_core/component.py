@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import types
 import typing
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic.fields import FieldInfo
 
 from wavekit_core.spaces import Space
 
@@ -206,3 +208,62 @@ def _checked_one(owner: type, name: str, child: Child, value: Any) -> Any:
         return value
     wanted = f"a callable space -> {child.kind.__name__}" if child.slot else f"a {child.kind.__name__}"
     raise TypeError(f"{owner.__name__}: {name} takes {wanted}, not {value!r:.80}")
+
+
+_NAMES = {
+    int: ("whole number", "whole numbers"),
+    float: ("number", "numbers"),
+    str: ("text", "texts"),
+    bool: ("true or false", "true or false"),
+    type(None): ("nothing", "nothing"),
+}
+
+
+def words(annotation: Any, *metadata: Any, many: bool = False) -> str:
+    """A parameter's type as a person reads it: `whole number from 1 to 4096`, `number above 0, or "learned"`, `a transform`,
+    `list of regularizers`. `metadata` are bounds that stand beside the annotation; `many` gives the plural."""
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return words(inside[0], *inside[1:], *metadata, many=many)
+    if _is_union(annotation):
+        options = [words(one, *(() if one is type(None) else metadata), many=many) for one in inside]
+        return ", or ".join(dict.fromkeys(options))
+    if origin is Literal:
+        listed = ", ".join(json.dumps(one, ensure_ascii=False) for one in inside)
+        return ("values, each " if many else "") + (f"one of {listed}" if len(inside) > 1 else listed)
+    bounds = _bounds(metadata)
+    if origin in (Sequence, list, tuple):
+        exact = origin is tuple and inside[-1] is not Ellipsis
+        count = f"{len(inside)} " if exact else f"at least {least} " if (least := bounds.get("min_length")) else ""
+        kinds = dict.fromkeys(words(one, many=True) for one in inside if one is not Ellipsis)
+        return f"{'lists' if many else 'list'} of {count}{' and '.join(kinds)}"
+    if isinstance(annotation, type) and issubclass(annotation, Component):
+        article = "an" if annotation.kind[:1] in ("a", "e", "i", "o", "u") else "a"
+        return f"{annotation.kind}s" if many else f"{article} {annotation.kind}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"{'mappings' if many else 'mapping'} of {', '.join(annotation.model_fields)}"
+    if annotation not in _NAMES:
+        return inspect.formatannotation(annotation).replace("typing.", "")
+    name = _NAMES[annotation][many]
+    return f"{name}{_of_length(bounds)}" if annotation is str else f"{name}{_of_size(bounds)}"
+
+
+def _bounds(metadata: Sequence[Any]) -> dict[str, Any]:
+    """What `Field` bounds, by its own names."""
+    names = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
+    flat = [one for entry in metadata for one in (entry.metadata if isinstance(entry, FieldInfo) else [entry])]
+    return {name: bound for one in flat for name in names if (bound := getattr(one, name, None)) is not None}
+
+
+def _of_size(bounds: dict[str, Any]) -> str:
+    if "ge" in bounds and "le" in bounds:
+        return f" from {bounds['ge']} to {bounds['le']}"
+    said = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    parts = [f"{word} {bounds[name]}" for name, word in said.items() if name in bounds]
+    return f"{' of' * parts[0].startswith('at ')} {' and '.join(parts)}" if parts else ""
+
+
+def _of_length(bounds: dict[str, Any]) -> str:
+    said = {"min_length": "at least {} characters", "max_length": "at most {} characters", "pattern": "the form {}"}
+    parts = [word.format(bounds[name]) for name, word in said.items() if bounds.get(name) not in (None, 1)]
+    return f" of {' and '.join(parts)}" if parts else ""

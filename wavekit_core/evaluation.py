@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from wavekit_core.contract import name_of
-from wavekit_core.kinds import Evidence, Figure
+from wavekit_core.kinds import Evidence, Figure, Metric
 from wavekit_core.pictures import quantise
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.session import Session
@@ -42,12 +42,22 @@ def evaluate(session: Session, watcher: Watcher) -> list[dict[str, Any]]:
             shown = evidence(session, model)
             for metric in session.metrics:
                 advance(done, f"{metric.reads} of the {subject}")
-                figures = metric.measure(shown) if getattr(shown, metric.reads) is not None else ()
+                lacking = metric.needs_classes and not session.classes
+                figures = metric.measure(shown) if not lacking and getattr(shown, metric.reads) is not None else ()
                 rows += [_row(subject, figure) for figure in figures]
                 if not figures and subject == "model":
-                    watcher.say(f"note: {name_of(metric)} has nothing to measure on this model and these data")
+                    nothing = f"{name_of(metric)} has nothing to measure on this model and these data"
+                    watcher.say(f"note: {without_classes(metric) if lacking else nothing}")
                 done += 1
     return rows
+
+
+def without_classes(metric: Metric) -> str:
+    """Why a metric that needs classes measures nothing on a data set that has none."""
+    return (
+        f"{name_of(metric)} needs classes, and the data set has none: it measures nothing; leave it out, or use a metric that "
+        "needs none, such as swd, or frechet with other features than class-cnn"
+    )
 
 
 def _row(subject: str, figure: Figure) -> dict[str, Any]:

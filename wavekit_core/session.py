@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wavekit_core.engine.order import permutation
 from wavekit_core.engine.shards import seed, seed_from, seeded
-from wavekit_core.errors import DataError, ResourceError, SpaceError
+from wavekit_core.errors import DataError, ResourceError, SpaceError, WavekitError
 from wavekit_core.kinds import Batch, Dataset, Metric, Split
 from wavekit_core.pictures import quantise
 from wavekit_core.pipeline import Pipeline
@@ -93,6 +93,9 @@ def build_metrics(recipe: Recipe, space: ImageSpace) -> list[Metric]:
             faults += located(error, node).faults
         except RecipeFaults as error:
             faults += error.faults
+        except WavekitError as error:  # weights that are damaged, a plugin that fails
+            use = node.value.data["use"]
+            faults.append(Fault(use.mark, str(error), len(use.data), error.exit_code))
     if faults:
         raise RecipeFaults(faults)
     return metrics

@@ -87,12 +87,16 @@ def verify_grid(folder: Path) -> None:
 def _show_table(folder: Path) -> None:
     """Means over seeds where there are any, else the figures of every cell."""
     from wavekit_cli.console import out
-    from wavekit_cli.figures import terminal_table
+    from wavekit_cli.figures import print_table
+    from wavekit_core.compare.rows import legend_of
     from wavekit_core.grid import GridFolder
     from wavekit_core.report.cells import Cells
     from wavekit_core.runs.folder import json_of
 
     if table := GridFolder(folder).file("table.json"):
         found = json_of(table, folder / "table.json")
-        place = -2 if found["means"] else 0  # the facts are last
-        out().print(terminal_table(Cells(**found["tables"][place])))
+        place = 1 if found["means"] and found["rows"] else 0  # figures are first, if there are any
+        cells, console = Cells(**found["tables"][place]), out()
+        print_table(console, cells)
+        for line in legend_of(cells):
+            console.print(line, style="dim")

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,3 +146,57 @@ def test_what_is_not_here_names_the_download(wavekit, recipe, tmp_path):
     code, _, err = wavekit("run", path, "--data-root", tmp_path)
     assert code == 4
     assert "`wavekit data download mnist`" in err
+
+
+@pytest.mark.parametrize(
+    ("use", "more"), [("image-folder", ["-s", "size=8"]), ("npz", []), ("cifar-binary", []), ("shards", [])]
+)
+def test_a_path_that_is_not_there_names_the_folder_it_was_looked_for_in(wavekit, tmp_path, use, more):
+    code, _, err = wavekit("data", "info", use, "-s", "path=nope", *more)
+    assert (code, f"looked in {tmp_path}; check the path" in err) == (4, True)
+    code, _, err = wavekit("data", "info", use, "-s", f"path={tmp_path}/nope", *more)
+    assert (code, "looked in" in err, f"{tmp_path}/nope" in err) == (4, False, True)
+
+
+def test_a_parameter_that_is_missing_or_wrong_is_the_command_line_s(wavekit, tmp_path):
+    code, _, err = wavekit("data", "info", "image-folder", "-s", "path=x")
+    assert (code, "command line: image-folder needs `size`" in err, "default of" in err) == (2, True, False)
+    code, _, err = wavekit("data", "info", "image-folder", "-s", "path=x", "-s", "size=abc")
+    assert (code, "-s size=abc: size of image-folder is 'abc'" in err) == (2, True)
+
+
+def test_tiles_are_counted_with_their_files_and_equal_files_are_named_once(wavekit, tmp_path):
+    for i in range(20):
+        picture(tmp_path / "images" / f"{i:03}.png", i, 32)
+    argv = ("image-folder", "-s", "path=images", "-s", "size=16", "-s", "fit=crop", "-s", "held_out=0.3")
+    code, out, _ = wavekit("data", "info", *argv)
+    found = re.search(r"training (\d+) tiles of (\d+) files, held out (\d+) tiles of (\d+) files", out)
+    tiles, files, other_tiles, other_files = map(int, found.groups())
+    assert (code, tiles, other_tiles, files + other_files) == (0, 4 * files, 4 * other_files, 20)
+    from wavekit_core.data.image_folder import ImageFolder
+
+    data = ImageFolder("images", size=16, fit="crop", held_out=0.3)
+    first, second, leaked = data.train.file(0), data.train.file(4), data.held_out.file(0)
+    for name in (second, leaked):
+        (tmp_path / name).write_bytes((tmp_path / first).read_bytes())
+    _, _, err = wavekit("data", "check", *argv)
+    assert f"4 training images are there twice: {first} = {second} (4 tiles)\n" in err
+    assert f"a leak: {leaked} = {first} (4 tiles)\n" in err
+
+
+def test_a_fault_that_costs_no_image_counts_none(wavekit, tmp_path):
+    wavekit("data", "pack", "digits", "-s", "size=8", "-o", "packed")
+    path = tmp_path / "packed" / "images-00000.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    code, _, err = wavekit("data", "check", "shards", "-s", "path=packed")
+    assert (code, "shards: 1 fault; repair" in err) == (4, True)
+
+
+def test_an_array_that_could_have_the_labels_is_named(wavekit, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    np.savez("set.npz", images=images, y=np.arange(20) % 2, rates=np.zeros(20), few=np.arange(3))
+    for command in ("info", "check"):
+        code, out, _ = wavekit("data", command, "npz", "-s", "path=set.npz")
+        assert (code, out.count("no labels: name the array by labels: ")) == (0, 1)
+        assert "labels: y" in out
+        assert "no labels" not in wavekit("data", command, "npz", "-s", "path=set.npz", "-s", "labels=y")[1]

@@ -251,6 +251,9 @@ def test_a_folder_is_held_out_whole(tmp_path):
     train, held_out = ({name.split("/")[0] for name in names(split)} for split in (data.train, data.held_out))
     assert not train & held_out
     assert len(train | held_out) == 12
+    assert data.classes == ()
+    assert data.train.batch([0]).labels is None
+    assert len(ImageFolder(str(tmp_path), size=8).classes) == 12
     with pytest.raises(DataError, match="only one image or folder"):
         ImageFolder(str(tmp_path / "slide-0"), size=8, held_out_by="folder")
 

@@ -165,7 +165,7 @@ def test_bad_archives_are_refused_by_name(tmp_path):
         data.train.batch([0])
     for text in (b"", b"no archive"):
         path.write_bytes(text)
-        with pytest.raises(DataError, match=r"bad\.npz: is no \.npz archive and no \.npy file"):
+        with pytest.raises(DataError, match=r"bad\.npz: is no \.npz or \.npy file; give one, or use image-folder"):
             Npz(str(path))
 
 

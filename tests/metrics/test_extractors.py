@@ -59,7 +59,10 @@ def test_missing_weights_and_wrong_images_are_refused_before_training(metric, tm
     assert "not part of wavekit; write weights: PATH, the path of inception-2015-12-05.pt" in message
     assert at == "features"
     message, at = refused(metric("resnet20-cifar", weights="w.npz"))
-    assert "weights w.npz: there is no such file in the working folder; WAVEKIT_DATA_ROOT is not set" in message
+    assert (
+        "weights w.npz: there is no such file in the working folder; no data root is set by --data-root or WAVEKIT_DATA_ROOT"
+        in message
+    )
     assert at == "weights"
     message, at = refused(metric("lenet-mnist", weights="w.npz"))
     assert ("leave weights out" in message, at) == (True, "weights")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Mean:
-    """Mean and standard deviation (of a sample, N - 1; None for one run) over a group's `count` runs, and the ratio of its
-    mean to the baseline's."""
+    """Mean and standard deviation (of a sample, N - 1; None for one run) over a group's `count` runs, and its mean against the
+    baseline's: as `ratio` where lower is better and for facts, else as `difference`."""
 
     name: str
     group: str
@@ -46,17 +46,20 @@ class Mean:
     deviation: float | None
     count: int
     ratio: float | None
+    difference: float | None
 
 
 @dataclass(frozen=True)
 class Comparison:
     """`means` stand by figure or fact, then by group; the first group is the baseline. They are empty where every run is a
-    group of its own and no baseline was named."""
+    group of its own and no baseline was named. `settings` are the dotted paths of the resolved recipes whose values differ,
+    name apart, with each run's value; None where it has no such setting."""
 
     runs: Sequence[Run]
     lines: Sequence[Line]
     groups: Sequence[Group]
     means: Sequence[Mean]
+    settings: Mapping[str, Sequence[Any]]
     notes: Sequence[str]
 
 
@@ -95,7 +98,29 @@ def compare(folders: Sequence[RunFolder], baseline: RunFolder | None = None) -> 
             raise RecipeError(f"{baseline.path}: is the baseline, but is not compared; name it among the runs too")
         groups.sort(key=lambda group: index not in group.members)
     told = baseline is not None or len(groups) < len(runs)
-    return Comparison(runs, lines, groups, _means(runs, lines, groups) if told else [], _notes(runs, groups))
+    means = _means(runs, lines, groups) if told else []
+    return Comparison(runs, lines, groups, means, _settings(runs), _notes(runs, groups))
+
+
+def _settings(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    found = [dict(_leaves(run.recipe)) for run in runs]
+    paths = dict.fromkeys(path for leaves in found for path in leaves)
+    values = {path: [leaves.get(path) for leaves in found] for path in paths if path != "name"}
+    return {path: given for path, given in values.items() if any(_unlike(given[0], one) for one in given[1:])}
+
+
+def _unlike(one: Any, other: Any) -> bool:
+    return type(one) is not type(other) or one != other
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted paths and values; what stands in a list is counted from 0. An empty list or mapping is a value itself."""
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    if not inner or value in ({}, []):
+        yield path, value
+    else:
+        for key, child in inner:
+            yield from _leaves(child, f"{path}.{key}" if path else str(key))
 
 
 def _rate(run: Run) -> float | None:
@@ -162,13 +187,15 @@ def _means(runs: Sequence[Run], lines: Sequence[Line], groups: Sequence[Group]) 
     means: list[Mean] = []
     for line in lines:
         values = [row["value"] if row else None for row in line.rows]
-        means += _mean(line.name, values, groups, bool(line.apart))
+        means += _mean(line.name, values, groups, bool(line.apart), line.better == "lower")
     for fact in _AVERAGED_FACTS:
-        means += _mean(fact, [FACTS[fact](run) for run in runs], groups, False)
+        means += _mean(fact, [FACTS[fact](run) for run in runs], groups, False, True)
     return means
 
 
-def _mean(name: str, values: Sequence[float | None], groups: Sequence[Group], apart: bool) -> list[Mean]:
+def _mean(
+    name: str, values: Sequence[float | None], groups: Sequence[Group], apart: bool, as_ratio: bool
+) -> list[Mean]:
     means: list[Mean] = []
     base = None
     for group in groups:
@@ -178,10 +205,12 @@ def _mean(name: str, values: Sequence[float | None], groups: Sequence[Group], ap
         mean = statistics.fmean(given)
         if group is groups[0]:
             base = mean
-        ratio = mean / base if base is not None and base > 0 and not apart else None
-        means.append(
-            Mean(name, group.name, mean, statistics.stdev(given) if len(given) > 1 else None, len(given), ratio)
-        )
+        ratio = difference = None
+        if base is not None and not apart:
+            ratio = mean / base if as_ratio and base > 0 else None
+            difference = None if as_ratio else mean - base
+        deviation = statistics.stdev(given) if len(given) > 1 else None
+        means.append(Mean(name, group.name, mean, deviation, len(given), ratio, difference))
     return means
 
 
@@ -192,7 +221,7 @@ def _notes(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
             "The runs saw different data (the data's digests differ): no figure is marked as best across them."
         )
     if len({run.seed for run in runs}) > 1:
-        notes.append("The runs have different seeds: their samples are drawn with different keys.")
+        notes.append("The runs have different seeds, so sample i of one is not sample i of the other.")
     for run in runs:
         if run.step < run.lock["steps"]:
             notes.append(f"{run.name} is not finished: step {run.step} of {run.lock['steps']}.")

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 from wavekit_core.compare.collect import AXES, Run
 from wavekit_core.compare.comparison import Comparison
-from wavekit_core.compare.rows import facts_of, figures_of, means_of
+from wavekit_core.compare.rows import facts_of, figures_of, means_of, settings_of
 from wavekit_core.report.cells import Cells, of_model
-from wavekit_core.report.curves import TERM, Curve, Panel, panels
+from wavekit_core.report.curves import STYLES, TERM, Curve, Panel, panels
 from wavekit_core.report.sections import HALF, SMALL, Section, page, picture, plot, table
 from wavekit_core.runs.manifest import listing
-
-STYLES = ("-", "--", ":", "-.")
 
 
 def page_of(title: str, comparison: Comparison, against: str) -> bytes:
@@ -22,6 +20,7 @@ def page_of(title: str, comparison: Comparison, against: str) -> bytes:
         _figures(comparison),
         _seeds(comparison),
         Section("Facts", _wide(facts_of(comparison))),
+        Section("Settings that differ", _wide(settings_of(comparison))) if comparison.settings else None,
         _curves(comparison, against),
         _pictures(comparison, "grid.png", "Samples", "Drawn with the same keys where the seeds are the same."),
         _pictures(
@@ -38,11 +37,13 @@ def _wide(cells: Cells) -> str:
 
 def _figures(comparison: Comparison) -> Section:
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in comparison.notes)
+    cells = figures_of(comparison)
+    controls = " a / b under control are the runs' own controls." if "control" in cells.head else ""
     how = (
         "<p class=dim>Of the newest evaluation of each run. A star marks the best; “real” is best near the value of real "
-        "images, which is the same measure between real images. N is the number of images measured.</p>"
+        f"images, which is the same measure between real images. N is the number of images measured.{controls}</p>"
     )
-    body = _wide(figures_of(comparison)) + how if comparison.lines else "<p>No run has been evaluated yet.</p>"
+    body = _wide(cells) + how if comparison.lines else "<p>No run has been evaluated yet.</p>"
     return Section("Figures", body + (f"<ul>{notes}</ul>" if notes else ""))
 
 
@@ -50,8 +51,9 @@ def _seeds(comparison: Comparison) -> Section | None:
     if not comparison.means:
         return None
     how = (
-        "<p class=dim>Mean ± standard deviation over runs that differ only in seed (N − 1 in its denominator), and the ratio "
-        "of a mean to that of the first column.</p>"
+        "<p class=dim>Mean ± standard deviation over runs that differ only in seed (N − 1 in its denominator), and each "
+        "mean against that of the first column: × a ratio, for what is better when lower and for facts; + or − a difference, "
+        "for other figures.</p>"
     )
     return Section("Over seeds", _wide(means_of(comparison)) + how)
 

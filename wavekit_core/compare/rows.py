@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from wavekit_core.compare.comparison import FACTS, Comparison, Line
-from wavekit_core.report.cells import Cells, label, number
+from wavekit_core.compare.comparison import FACTS, Comparison, Line, Mean
+from wavekit_core.report.cells import Cells, label, number, without_empty
 
 BEST = "*"
 
@@ -25,7 +26,20 @@ def figures_of(comparison: Comparison) -> Cells:
             name += f" [not comparable: different {line.apart}]"
         sides = [_distinct(line.control, "value"), _distinct(line.rows, "floor")]
         lines.append([name, *values, *sides, _distinct(line.rows, "count"), _distinct(line.rows, "step"), line.better])
-    return Cells(head, lines)
+    return without_empty(Cells(head, lines), "control", "real images")
+
+
+def legend_of(cells: Cells) -> list[str]:
+    """What the marks in figures or means say, a line each; nothing for a table without them."""
+    values = [cell for line in cells.lines for cell in line[1:]]
+    said = []
+    if any(cell.endswith(BEST) for cell in values):
+        said.append(f"{BEST} the best of the runs; “real” is best near the value of real images")
+    if "control" in cells.head and any(" / " in line[cells.head.index("control")] for line in cells.lines):
+        said.append("a / b under control: each run's own control")
+    if any(cell.startswith("×") for cell in values):
+        said.append("× a ratio, for what is better when lower and for facts; + or − a difference, for other figures")
+    return said
 
 
 def _distinct(rows: Sequence[Any], key: str) -> str:
@@ -56,12 +70,13 @@ def _text(value: Any) -> str:
 
 
 def means_of(comparison: Comparison) -> Cells:
-    """A line a figure or fact; a group's mean ± standard deviation, and from the second group on its ratio to the first."""
+    """A line a figure or fact; a group's mean ± standard deviation, and from the second group on its ratio to the first or
+    its difference from it."""
     groups = comparison.groups
     sizes = [f"{group.name} ({len(group.members)} run{'s' * (len(group.members) > 1)})" for group in groups]
     head = ["figure", sizes[0]]
-    for group, size in zip(groups[1:], sizes[1:], strict=True):
-        head += [size, f"{group.name} / {groups[0].name}"]
+    for size in sizes[1:]:
+        head += [size, f"ratio × or difference ± to {groups[0].name}"]
     found = {(mean.name, mean.group): mean for mean in comparison.means}
     lines = []
     for name in dict.fromkeys(mean.name for mean in comparison.means):
@@ -69,9 +84,30 @@ def means_of(comparison: Comparison) -> Cells:
         for index, group in enumerate(groups):
             mean = found.get((name, group.name))
             line.append(number(mean.value) + _spread(mean.deviation) if mean else "")
-            line += [number(mean.ratio) if mean else ""] if index else []
+            line += [_against(mean)] if index else []
         lines.append(line)
     return Cells(head, lines)
+
+
+def _against(mean: Mean | None) -> str:
+    if mean is None or (mean.ratio is None and mean.difference is None):
+        return ""
+    if mean.ratio is not None:
+        return f"×{number(mean.ratio)}"
+    difference = float(mean.difference or 0)
+    return f"{'−' if difference < 0 else '+'}{abs(difference):.2g}"
+
+
+def settings_of(comparison: Comparison) -> Cells:
+    """A line a setting that differs, a column a run; nothing where a run has no such setting."""
+    lines = [[path, *map(_setting, values)] for path, values in comparison.settings.items()]
+    return Cells(["setting that differs", *(run.name for run in comparison.runs)], lines)
+
+
+def _setting(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _spread(deviation: float | None) -> str:
@@ -81,8 +117,8 @@ def _spread(deviation: float | None) -> str:
 
 
 def tables_of(comparison: Comparison) -> list[Cells]:
-    """Every table of a comparison that has something to say: figures, means over seeds, facts."""
-    made = (figures_of(comparison), means_of(comparison), facts_of(comparison))
+    """Every table of a comparison that has something to say: figures, means over seeds, facts, settings that differ."""
+    made = (figures_of(comparison), means_of(comparison), facts_of(comparison), settings_of(comparison))
     return [table for table in made if table.lines]
 
 
@@ -99,9 +135,14 @@ def rows_of(comparison: Comparison) -> dict[str, Any]:
         "rows": rows,
         "groups": {group.name: [runs[index].name for index in group.members] for group in comparison.groups},
         "means": [
-            {"figure": m.name, "group": m.group, "mean": m.value, "sd": m.deviation, "runs": m.count, "ratio": m.ratio}
+            {"figure": m.name, "group": m.group, "mean": m.value, "sd": m.deviation, "runs": m.count}
+            | {"ratio": m.ratio, "difference": m.difference}
             for m in comparison.means
         ],
+        "settings": {
+            path: {run.name: value for run, value in zip(runs, values, strict=True)}
+            for path, values in comparison.settings.items()
+        },
         "tables": [{"head": table.head, "lines": table.lines} for table in tables_of(comparison)],
         "notes": list(comparison.notes),
     }

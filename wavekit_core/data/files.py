@@ -29,7 +29,7 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> 
             raise DataError(f"{shown(path)}: {_what(mode)}, not a regular file; give the file itself")
         descriptor = os.open(path, flags)
     except FileNotFoundError as error:
-        raise DataError(f"{shown(path)}: there is no such file; check the path") from error
+        raise DataError(f"{shown(path)}: there is no such file{looked_in(path)}; check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise DataError(f"{shown(path)}: cannot be opened ({_reason(error)}); check the path and its rights") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # exchanged in between
@@ -44,6 +44,11 @@ def shown(path: str | os.PathLike[str]) -> str:
         character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
         for character in os.fspath(path)
     )
+
+
+def looked_in(path: str | os.PathLike[str]) -> str:
+    """For a message that a path is missing: where a relative one was looked for."""
+    return "" if os.path.isabs(path) else f", looked in {shown(os.getcwd())}"
 
 
 def data_root(given: str | None) -> Path | None:

@@ -49,7 +49,8 @@ class ImageFolder(Dataset):
 
     Pixels: turned upright as EXIF says (see `image_file.upright`), then `fit` (see `data/fit.py`). With `crop` every tile is an
     image of its own; in training `random_crops` moves it to a random place of its file and `flip` mirrors every second image.
-    Classes: the names of the first-level folders, if there are at least two and every image lies in one; else none.
+    Classes: the names of the first-level folders, if there are at least two and every image lies in one; else none. Folders by
+    which images are held out are groups, and then there are no classes.
     Held out: the files whose relative name has a SHA-256 below the fraction `held_out` of its range, so a new file moves no
     other one; `held_out_by: folder` takes the name of a file's folder instead, so that images of one folder stay together.
     At least one file or folder is held out and one is left for training. Tiles go with their file.
@@ -67,14 +68,14 @@ class ImageFolder(Dataset):
         held_out_by: Literal["file", "folder"] = "file",
     ):
         view = View(size, fit, random_crops, flip)
-        self.space = ImageSpace(channels, size, size)
+        self.space, self.fit = ImageSpace(channels, size, size), fit
         self._identity = f"image-folder size={size} channels={channels} held_out={held_out} fit={fit} by={held_out_by}"
         self._source: ImageTree | ImageArchive
         self._source = ImageArchive(path) if path.lower().endswith(".zip") and os.path.isfile(path) else ImageTree(path)
         self._names, sizes = _usable(path, self._source)
         images = _Files(self._source, self._names, channels, view)
         tiles = view.tiles(sizes, images)
-        self.classes = _classes(self._names)
+        self.classes = () if held_out_by == "folder" else _classes(self._names)
         number = {folder: index for index, folder in enumerate(self.classes)}
         labels = np.array([number[_first_folder(name)] for name in self._names], np.int64) if number else None
         keys = [os.path.dirname(name) for name in self._names] if held_out_by == "folder" else self._names

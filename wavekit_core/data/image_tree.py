@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from wavekit_core.data.files import open_regular, shown
+from wavekit_core.data.files import looked_in, open_regular, shown
 from wavekit_core.data.image_file import SUFFIXES
 from wavekit_core.errors import DataError
 
@@ -58,7 +58,7 @@ class ImageTree:
             with os.scandir(path) as entries:
                 return list(entries)
         except FileNotFoundError as error:
-            raise DataError(f"{shown(path)}: there is no such folder; check the path") from error
+            raise DataError(f"{shown(path)}: there is no such folder{looked_in(path)}; check the path") from error
         except NotADirectoryError as error:
             raise DataError(
                 f"{shown(path)}: not a folder; give the folder or the .zip that holds the images"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zipfile
 from functools import cached_property
@@ -76,6 +77,7 @@ class Npz(Dataset):
         numbers = taken.labels(chosen_labels) if chosen_labels else None
         other_numbers = other.labels(held_out_labels) if held_out_labels else None if apart else numbers
         self.classes = class_names([numbers, other_numbers], shown(path))
+        self.remarks = [] if numbers is not None else _unnamed_labels(arrays, name, taken.count)
         self.space = view_space(taken.shape, view)
         if isinstance(held_out, (int, float)):
             chosen = by_index(taken.name, taken.count, held_out)
@@ -159,7 +161,8 @@ class _Member:
 def _arrays(path: str) -> dict[str, _Member | NpyFile]:
     """The arrays of a file by name; a .npy file has one, `images`."""
     file = open_regular(path)
-    if file.read(6) == b"\x93NUMPY":
+    magic = file.read(6)
+    if magic == b"\x93NUMPY":
         file.close()
         return {"images": NpyFile(path)}
     try:
@@ -175,8 +178,10 @@ def _arrays(path: str) -> dict[str, _Member | NpyFile]:
     except Exception as error:  # what zipfile raises on damaged archives is not a closed list
         file.close()
         reason = str(error) or type(error).__name__
+        if magic[:2] == b"PK":
+            raise DataError(f"{shown(path)}: is no whole .npz archive ({reason:.160}); write it again") from error
         raise DataError(
-            f"{shown(path)}: is no .npz archive and no .npy file ({reason:.160}); write it again"
+            f"{shown(path)}: is no .npz or .npy file; give one, or use image-folder for image files"
         ) from error
 
 
@@ -190,6 +195,16 @@ def _guessed(path: str, arrays: dict[str, _Member | NpyFile], apart: str | None)
         return many[0]
     listed = ", ".join(f"{shown(name)} ({_form(shape)})" for name, shape in list(forms.items())[:20]) or "nothing"
     raise DataError(f"{shown(path)}: which array has the images? It holds {listed}; name one by images")
+
+
+def _unnamed_labels(arrays: dict[str, _Member | NpyFile], images: str, count: int) -> list[str]:
+    """A remark for every array that could have the labels of `count` images."""
+    found = []
+    for name, array in arrays.items():
+        with contextlib.suppress(DataError):  # of another type; nobody asked for it
+            if name != images and _form_of(array)[0] in ((count,), (count, 1)):
+                found.append(f"no labels: name the array by labels: {shown(name)}")
+    return found
 
 
 class _Taken:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,6 +76,26 @@ def describe(split: Split, index: int, part: str) -> str:
     """What to call an image: its file if the split knows it."""
     name = getattr(split, "name", None)
     return str(name(index)) if name else f"{part} image {index}"
+
+
+def pairs(
+    first: Split, second: Split, found: Sequence[tuple[int, int]], names: tuple[str, str]
+) -> list[tuple[str, int]]:
+    """Pairs of equal images as (`one = other`, how many): the tiles of two files together, if there are several."""
+    alike: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for a, b in found:
+        alike.setdefault((_file(first, a, names[0]), _file(second, b, names[1])), []).append((a, b))
+    told = []
+    for (one, other), members in alike.items():
+        (a, b), count = members[0], len(members)
+        single = f"{describe(first, a, names[0])} = {describe(second, b, names[1])}"
+        told.append((f"{one} = {other} ({count:,} tiles)" if count > 1 else single, count))
+    return told
+
+
+def _file(split: Split, index: int, part: str) -> str:
+    file = getattr(split, "file", None)
+    return str(file(index)) if file else describe(split, index, part)
 
 
 def _part(dataset: Dataset, split: Split, name: str, watcher: Watcher) -> Part:

@@ -106,8 +106,17 @@ class ViewSplit:
 
     def name(self, index: int) -> str:
         """What to call the image at `index`; a tile has the name of its file and its number."""
-        name = self._images.name(int(self._members[index]))
+        name = self.file(index)
         return f"{name}, tile {self._tiles[index]}" if self._view.fit == "crop" else name
+
+    @property
+    def files(self) -> int:
+        """How many whole images the views are of."""
+        return len(np.unique(self._members))
+
+    def file(self, index: int) -> str:
+        """The name of the whole image that the one at `index` is a view of."""
+        return self._images.name(int(self._members[index]))
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64], words: NDArray[np.uint64] | None = None, /) -> Batch:
         wanted = checked_indices(indices, len(self))

@@ -151,8 +151,9 @@ class Loop:
         for term, value in zip([*means, "gradient norm"], values, strict=True):
             if not math.isfinite(value):
                 raise DivergedError(
-                    f"step {self.step + 1}: {term} of {objective!r} is {value}, the learning rates at "
-                    f"{self.rate(self.step):.3g} times the recipe's; lower the rate (lr) or clip harder (train.clip), and start again or go on from the last checkpoint"
+                    f"step {self.step + 1}: {term} of {objective!r} is {value}, the learning rates at {self.rate(self.step):.3g} "
+                    "times the recipe's; lower the rate (lr) or clip harder (train.clip), and start again or go on from the last "
+                    "checkpoint"
                 )
             key = f"{objective}/{term}"
             self.window[key] = self.window.get(key, 0.0) + value

@@ -146,5 +146,20 @@ class GridFolder:
                 publish_listed(self.path, "table.json", table)  # last: it says that the page is of now
 
 
+def runs_in(path: Path) -> list[RunFolder]:
+    """The runs that a path stands for: the finished cells of a grid, or itself. Raises DamagedError, and RecipeError for a grid
+    that has no finished cell."""
+    grid = GridFolder(path)
+    if not grid.exists:
+        return [RunFolder(path)]
+    cells = [RunFolder(grid.cell(cell.name)) for cell in grid.facts().cells]
+    finished = [cell for cell in cells if cell.exists and cell.finished]
+    if not finished:
+        raise RecipeError(
+            f"{path}: is a grid without a finished cell; `wavekit run {path / 'grid.yaml'}` goes on with it"
+        )
+    return finished
+
+
 def _json(data: Any) -> bytes:
     return json.dumps(data, indent=1, allow_nan=False).encode() + b"\n"

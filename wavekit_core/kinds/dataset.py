@@ -46,6 +46,7 @@ class Dataset(Component, ABC):
 
     space: ImageSpace
     classes: tuple[str, ...] = ()  # names of the classes; empty without labels
+    remarks: Sequence[str] = ()  # what a person should know of the data
     train: Split
     held_out: Split
 

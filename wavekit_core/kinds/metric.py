@@ -47,11 +47,13 @@ class Evidence:
 
 
 class Metric(Component, ABC):
-    """Measures figures from the evidence. `reads` names the field that must be there for it to apply."""
+    """Measures figures from the evidence. `reads` names the field that must be there for it to apply; one that `needs_classes`
+    is not called for a data set without."""
 
     kind: ClassVar[str] = "metric"
 
     reads: Reads
+    needs_classes: bool = False
 
     def require(self, space: ImageSpace) -> None:
         """Raise `SpaceError`, with reason and remedy, if images of `space` cannot be measured. Called before training."""

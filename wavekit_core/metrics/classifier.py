@@ -20,10 +20,11 @@ class ClassAgreement(Metric):
     images. `class-agreement/worst`: the same of the class with the smallest share; the floor is that of as many held-out
     images, because the smallest of several shares falls with their number.
 
-    No figure without labels: neither for a data set without classes nor for a model that takes none.
+    It needs a data set with classes, and gives no figure for a model that takes none.
     """
 
     reads: Reads = "samples"
+    needs_classes = True
 
     def __init__(self, seed: Seed = 0):
         self._seed = seed

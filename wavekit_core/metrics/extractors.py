@@ -91,7 +91,7 @@ class _Fixed(Extractor):
             raise SpaceError(metric, f"the weights of {self._name} are not part of wavekit", remedy, at="features")
         elif _path(self._weights) is None:
             places = "the working folder" + (
-                " and the data root" if data_root(None) else "; WAVEKIT_DATA_ROOT is not set"
+                " and the data root" if data_root(None) else "; no data root is set by --data-root or WAVEKIT_DATA_ROOT"
             )
             reason = f"weights {shown(self._weights)}: there is no such file in {places}"
             raise SpaceError(metric, reason, f"give the path of {EXPECTED[self._name]}", at="weights")

@@ -26,13 +26,15 @@ class FeatureMetric(Metric):
 
     `features` names the network, see `extractors`; `weights` is its file where the package has none. All sets have the size
     of the smallest, larger ones are thinned out. Floors compare training images that no judge of the package was trained on
-    (`real_images.for_floors`) with the same reference. No figure without images, and none of `class-cnn` without classes.
+    (`real_images.for_floors`) with the same reference. No figure without images; `class-cnn` needs a data set with
+    classes.
     """
 
     least = 2  # images in a set
 
     def __init__(self, features: Features, of: Of = "samples", weights: str | None = None, seed: Seed = 0):
         self.reads = of
+        self.needs_classes = features == "class-cnn"
         self._features, self._seed = features, seed
         self._extractor = extractor(features, weights, seed)
 
@@ -42,7 +44,7 @@ class FeatureMetric(Metric):
     def measure(self, evidence: Evidence) -> Sequence[Figure]:
         dataset = evidence.dataset
         shown = evidence.samples if self.reads == "samples" else evidence.reconstructions
-        if shown is None or (self._features == "class-cnn" and not dataset.classes):
+        if shown is None or (self.needs_classes and not dataset.classes):
             return []
         known = for_floors(len(dataset.train))
         reference = len(dataset.held_out) if self.reads == "samples" else len(evidence.originals)

@@ -36,7 +36,7 @@ def figure_cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
         lines.append(
             [label(row), number(row["value"]), *beside, number(row["floor"]), str(row["count"]), row["better"]]
         )
-    return Cells(head, lines)
+    return without_empty(Cells(head, lines), "real images")
 
 
 def step_cells(evaluations: Sequence[Mapping[str, Any]]) -> Cells:
@@ -49,7 +49,15 @@ def step_cells(evaluations: Sequence[Mapping[str, Any]]) -> Cells:
         values = [number(rows.get(name, {}).get("value")) for rows in by_step]
         counts = ", ".join(sorted({str(rows[name]["count"]) for rows in by_step if name in rows}))
         lines.append([label(row), *values, number(row["floor"]), counts, row["better"]])
-    return Cells(["figure", *(f"step {step}" for step in steps), "real images", "N", "better"], lines)
+    cells = Cells(["figure", *(f"step {step}" for step in steps), "real images", "N", "better"], lines)
+    return without_empty(cells, "real images")
+
+
+def without_empty(cells: Cells, *names: str) -> Cells:
+    """Cells without those of the named columns that hold nothing."""
+    empty = [name in names and not any(line[i] for line in cells.lines) for i, name in enumerate(cells.head)]
+    rows = [[cell for cell, drop in zip(line, empty, strict=True) if not drop] for line in (cells.head, *cells.lines)]
+    return Cells(rows[0], rows[1:])
 
 
 def of_model(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

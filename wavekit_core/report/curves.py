@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Plot
 
 COLUMNS = 3
 TERM = "mean over a batch"  # the unit of a loss's terms
+STYLES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity. `unit` stands at the upright axis; `level` is a value to compare with, drawn across."""
+    """One quantity, or several of one unit that a legend of its own tells apart if they are `named`. `unit` stands at the
+    upright axis; `level` is a value to compare with, drawn across."""
 
     title: str
     unit: str
     curves: Sequence[Curve]
     level: float | None = None
+    named: bool = False
 
 
 def panels(shown: Sequence[Panel], along: str, named: bool = True) -> Plot:
@@ -53,6 +56,7 @@ def panels(shown: Sequence[Panel], along: str, named: bool = True) -> Plot:
                 linestyle=curve.style,
                 marker="." if alone else "",
             )
+            line.set_label(_plain(curve.label))
             labels.setdefault(curve.label, line)
         if panel.level is not None:
             line = axes.axhline(panel.level, color="grey", linestyle=":", linewidth=1)
@@ -62,7 +66,12 @@ def panels(shown: Sequence[Panel], along: str, named: bool = True) -> Plot:
         axes.set_ylabel(textwrap.fill(panel.unit, 30), fontsize=7, parse_math=False)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
+        if panel.named:
+            axes.legend(fontsize=6, ncols=2, loc="upper right")
     if named:
-        names = [name.replace("$", r"\$") for name in labels]
-        figure.legend(list(labels.values()), names, loc="upper left", ncols=4, fontsize=8)
+        figure.legend(list(labels.values()), [_plain(name) for name in labels], loc="upper left", ncols=4, fontsize=8)
     return figure
+
+
+def _plain(label: str) -> str:
+    return label.replace("$", r"\$")

@@ -6,7 +6,6 @@ import inspect
 import re
 from collections.abc import Iterable, Sequence
 
-from wavekit_core.contract import name_of
 from wavekit_core.kinds import Metric
 
 # "`name`: what it is", up to the end of the sentence
@@ -24,9 +23,15 @@ def sentences(metrics: Iterable[Metric], figures: Sequence[str]) -> list[tuple[s
         entries = {name: said for name, said in _ENTRY.findall(text) if any(_belongs(f, name) for f in figures)}
         first = _SENTENCE.match(text)
         if not entries and first and type(metric).__doc__ is not None:
-            entries = {name_of(metric).rpartition(":")[2]: first[0]}
+            entries = {name_of(metric): first[0]}
         found |= {name: f"{said[0].upper()}{said[1:].rstrip('.;')}." for name, said in entries.items()}
     return list(found.items())
+
+
+def name_of(metric: Metric) -> str:
+    """A metric as its recipe calls it."""
+    checked = getattr(metric, "_checked", None)
+    return str(checked.entry.name) if checked and checked.entry else type(metric).__name__
 
 
 def _belongs(figure: str, name: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,24 +13,25 @@ from torch import Tensor
 
 from wavekit_core.pictures import grid
 from wavekit_core.report.cells import behind, figure_cells, of_model
-from wavekit_core.report.curves import TERM, Curve, Panel, panels
+from wavekit_core.report.curves import STYLES, TERM, Curve, Panel, panels
 from wavekit_core.report.glossary import sentences
-from wavekit_core.report.sections import HALF, SMALL, WIDTH, Section, View, picture, plot, table
+from wavekit_core.report.sections import HALF, SMALL, Section, View, picture, plot, table
 from wavekit_core.runs.manifest import listing
 
 ROWS = 8  # of a grid of samples
+FEW = 3  # terms of a family that have a panel each
 
 
 def samples(view: View) -> Section | None:
-    """The newest grid large; the control's samples and real images as they are arranged there; then the way through training."""
+    """The newest grid, real images and the control's samples side by side at one scale; then the way through training."""
     drawn = [step for step in view.folder.sample_steps() if step <= view.step]
     steps = [step for step in drawn if "grid.png" in listing(view.folder.sample_folder(step))]
     if not steps:
         return None
-    columns = ", a column a class" if _by_class(view) else ""
-    body = _grid(view, steps[-1], f"Samples at step {steps[-1]}{columns}")
-    beside = [picture(content, caption, HALF) for caption, content in _beside(view)]
-    body += f"<div class=half>{''.join(beside)}</div>"
+    said = ", a column a class" if _by_class(view) and len(view.session.classes) == _columns(view) else ""
+    beside = [_grid(view, steps[-1], f"Samples at step {steps[-1]}{said}", HALF)]
+    beside += [picture(content, caption, HALF) for caption, content in _beside(view)]
+    body = f"<div class=row>{''.join(beside)}</div>"
     earlier = [_grid(view, step, f"step {step}", SMALL) for step in _spread(steps[:-1], 6)]
     if earlier:
         body += f"<p class=dim>On the way:</p><div class=row>{''.join(earlier)}</div>"
@@ -40,10 +42,15 @@ def _by_class(view: View) -> bool:
     return bool(view.session.classes) and view.session.pipeline.conditional
 
 
+def _columns(view: View) -> int:
+    """As many as the grids of samples have."""
+    return max(8, min(10, len(view.session.classes) or 8))
+
+
 def _beside(view: View) -> list[tuple[str, bytes]]:
     """Real held-out images and, where the recipe has a control, what it draws: as many, and as large, as the model's."""
     session, space = view.session, view.session.space
-    columns = max(8, min(10, len(session.classes) or 8))
+    columns = _columns(view)
     count = min(columns * ROWS, session.recipe.samples.count)
     shown = []
     real = session.held_out(4 * count)
@@ -51,7 +58,7 @@ def _beside(view: View) -> list[tuple[str, bytes]]:
         arranged = real.data
         if _by_class(view) and real.labels is not None:
             arranged = _in_turn(real.data, real.labels, len(session.classes))
-        shown.append(("Real held-out images", grid(arranged[:count], space, min(columns, len(arranged)))))
+        shown.append(("Real held-out images", grid(arranged[:count], space, columns)))
     control = session.control
     if control is not None and control.samples:
         drawn, _ = session.draw(control, count)
@@ -68,7 +75,7 @@ def _in_turn(images: Tensor, labels: Tensor, classes: int) -> Tensor:
     return images[order] if turns else images
 
 
-def _grid(view: View, step: int, caption: str, width: int = WIDTH) -> str:
+def _grid(view: View, step: int, caption: str, width: int) -> str:
     return picture(view.folder.sample_files(step)["grid.png"], caption, width)
 
 
@@ -112,8 +119,13 @@ def figures(view: View) -> Section | None:
         ("N", "The number of images measured. Figures of different N do not compare."),
         ("better", "“lower” and “higher” say the good direction; “real” is best near the value of real images."),
     ]
-    listed = "".join(f"<dt>{html.escape(word)}</dt><dd>{html.escape(said)}</dd>" for word, said in words)
+    listed = "".join(f"<dt>{html.escape(word)}</dt><dd>{_coded(said)}</dd>" for word, said in words)
     return Section("Figures", table(*figure_cells(rows)) + note + how + f"<dl>{listed}</dl>")
+
+
+def _coded(text: str) -> str:
+    """Text as HTML, what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def curves(view: View) -> Section | None:
@@ -123,7 +135,7 @@ def curves(view: View) -> Section | None:
         for key, value in row.items():
             if key not in ("step", "images", "rate"):
                 series[key].append((row["step"], value))
-    shown = [Panel(name, TERM, [Curve(name, points)]) for name, points in series.items()]
+    shown = _terms(series)
     measured: dict[str, list[tuple[float, float]]] = defaultdict(list)
     newest: dict[str, Mapping[str, Any]] = {}
     for one in view.folder.evaluations():
@@ -142,6 +154,25 @@ def curves(view: View) -> Section | None:
         "those of the checkpoints that were evaluated; a dotted line is the value of real images."
     )
     return Section("Curves", plot(panels(shown, "training step", named=False), caption))
+
+
+def _terms(series: Mapping[str, Sequence[tuple[float, float]]]) -> list[Panel]:
+    """A panel a term; terms of one family, such as `objective/noise/…`, are in one panel if they are more than FEW."""
+    families: dict[str, list[str]] = defaultdict(list)
+    for name in series:
+        family = name.rpartition("/")[0]
+        families[family if "/" in family else name].append(name)
+    shown = []
+    for family, names in families.items():
+        if len(names) > FEW:
+            curves = [
+                Curve(name.rpartition("/")[2], series[name], f"C{i % 10}", STYLES[i // 10 % len(STYLES)])
+                for i, name in enumerate(names)
+            ]
+            shown.append(Panel(f"{family}/…", TERM, curves, named=True))
+        else:
+            shown += [Panel(name, TERM, [Curve(name, series[name])]) for name in names]
+    return shown
 
 
 def spaces(view: View) -> Section:

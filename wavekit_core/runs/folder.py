@@ -86,6 +86,8 @@ class RunFolder:
         """recipe.yaml, resolved.yaml, lock.json and, once there, evaluation.json and report.html, all checked."""
         if not self.path.is_dir():
             raise RecipeError(f"{self.path}: there is no such run; name a folder that `wavekit run` made")
+        if (self.path / "grid.json").exists():
+            raise RecipeError(f"{self.path}: is a grid; name one of its cells: {self._a_cell()}")
         if not self.exists:
             raise DamagedError(f"{self.path}: is no run folder (it has no lock.json)")
         listed = manifest.listing(self.path)
@@ -96,6 +98,10 @@ class RunFolder:
         if "evaluation.json" in contents:
             forms.read(forms.Evaluation, contents["evaluation.json"], self.path / "evaluation.json")
         return contents
+
+    def _a_cell(self) -> Path:
+        cells = self.path / "cells"
+        return min(cells.glob("*/lock.json"), default=cells / "…" / "lock.json").parent
 
     def _head_file(self, name: str, expected: Mapping[str, Any]) -> bytes:
         """A file of the head; a killed writer may have left its promised content under its temporary name."""

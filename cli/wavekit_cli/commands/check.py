@@ -45,7 +45,7 @@ def command(
         console.print(f"a step: {_cost(findings)} GFLOP, about {findings.memory / 1e6:.0f} MB")
     for remark in findings.remarks:
         console.print(f"note: {remark}")
-    console.print("the recipe fits")
+    console.print("the recipe fits" + _unread(findings.data_read))
 
 
 def _check_cells(cells: list[Cell]) -> None:
@@ -71,7 +71,12 @@ def _check_cells(cells: list[Cell]) -> None:
         where = "" if len(names) == len(cells) else f"{', '.join(names[:3])}{', …' * (len(names) > 3)}: "
         console.print(f"note: {where}{remark}")
     require_whole(examined)
-    console.print(f"all {len(cells)} cells fit")
+    read = all(one.findings.data_read for one in examined if one.findings)
+    console.print(f"all {len(cells)} cells fit{_unread(read)}")
+
+
+def _unread(data_read: bool) -> str:
+    return "" if data_read else "; the data could not be read"
 
 
 def _cost(findings: Findings) -> str:

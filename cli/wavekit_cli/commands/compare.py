@@ -10,28 +10,35 @@ from typer import Argument, Option
 
 
 def command(
-    runs: Annotated[list[Path], Argument(help="Run folders.", metavar="RUN...")],
+    runs: Annotated[
+        list[Path], Argument(help="Run folders; a grid's folder stands for its finished cells.", metavar="RUN...")
+    ],
     json_file: Annotated[Path | None, Option("--json", metavar="FILE", help="Write the figures there.")] = None,
     html_file: Annotated[Path | None, Option("--html", metavar="FILE", help="Write a page there.")] = None,
     against: Annotated[
         Literal["steps", "images", "seconds", "flops"], Option(help="What the page's curves stand against at first.")
     ] = "steps",
     baseline: Annotated[
-        Path | None, Option(metavar="RUN", help="The run to whose group means are set in ratio (default: the first).")
+        Path | None, Option(metavar="RUN", help="The run against whose group means are set (default: the first).")
     ] = None,
 ) -> None:
     """Runs beside each other: figures, facts, means over seeds; with --html also curves and pictures."""
     from wavekit_cli.console import out
-    from wavekit_cli.figures import terminal_table
+    from wavekit_cli.figures import print_table
     from wavekit_core.compare import compare
-    from wavekit_core.compare.rows import rows_of, tables_of
+    from wavekit_core.compare.rows import legend_of, rows_of, tables_of
+    from wavekit_core.grid.folder import runs_in
     from wavekit_core.runs.folder import RunFolder
     from wavekit_core.runs.publish import publish_file
 
-    found = compare([RunFolder(path) for path in runs], RunFolder(baseline) if baseline else None)
+    folders = [folder for path in runs for folder in runs_in(path)]
+    found = compare(folders, RunFolder(baseline) if baseline else None)
     console = out()
     for table in tables_of(found):
-        console.print(terminal_table(table), "")
+        print_table(console, table)
+        for line in legend_of(table):
+            console.print(line, style="dim")
+        console.print()
     for note in found.notes:
         console.print(f"note: {note}")
     if json_file:

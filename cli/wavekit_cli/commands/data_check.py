@@ -34,17 +34,20 @@ def command(
         unusable = undecodable(error, view)
         for fault in unusable:
             echo(fault)
-        raise DataError(f"{target}: {len(unusable):,} images cannot be decoded; repair or remove them") from None
+        raise DataError(
+            f"{target}: {_counted(len(unusable), 'image')} cannot be decoded; repair or remove them"
+        ) from None
     found = survey(dataset, view)
     faults = list(dict.fromkeys([*found.damaged, *found.train.faults, *found.held_out.faults]))
     for fault in faults:
         echo(fault)
     _tell(dataset, found, view)
+    for remark in dataset.remarks:
+        echo(f"note: {remark}")
     if faults:
         missing = found.train.count + found.held_out.count - found.train.decoded - found.held_out.decoded
-        raise DataError(
-            f"{target}: {len(faults)} faults, {missing:,} images cannot be decoded; repair or remove the files"
-        )
+        lost = f", {_counted(missing, 'image')} cannot be decoded" if missing else ""
+        raise DataError(f"{target}: {_counted(len(faults), 'fault')}{lost}; repair or remove the files")
     echo("every image can be decoded")
 
 
@@ -52,7 +55,7 @@ def _tell(dataset: Any, found: Survey, view: Any) -> None:
     from rich.table import Table
 
     from wavekit_cli.console import out
-    from wavekit_core.data.survey import describe
+    from wavekit_core.data.survey import describe, pairs
 
     table = Table("", "training", "held out", box=None, pad_edge=False)
     train, held_out = found.train, found.held_out
@@ -70,28 +73,28 @@ def _tell(dataset: Any, found: Survey, view: Any) -> None:
         _list(
             view,
             f"{side} images are there twice",
-            [f"{describe(split, a, side)} = {describe(split, b, side)}" for a, b in part.repeated[:LISTED]],
-            len(part.repeated),
+            pairs(split, split, part.repeated, (side, side)),
         )
         _list(
             view,
             f"{side} images are of one value",
-            [describe(split, i, side) for i in part.constant[:LISTED]],
-            len(part.constant),
+            [(describe(split, i, side), 1) for i in part.constant],
         )
     _list(
         view,
         "held-out images are also training images, a leak",
-        [
-            f"{describe(dataset.held_out, b, 'held-out')} = {describe(dataset.train, a, 'training')}"
-            for a, b in found.leaks[:LISTED]
-        ],
-        len(found.leaks),
+        pairs(dataset.held_out, dataset.train, [(b, a) for a, b in found.leaks], ("held-out", "training")),
     )
 
 
-def _list(view: Any, what: str, examples: list[str], count: int) -> None:
-    """A warning with the first examples, if there is something to warn of."""
-    if count:
-        more = f"; and {count - len(examples):,} more" if count > len(examples) else ""
-        view.warn(f"{count:,} {what}: {'; '.join(examples)}{more}")
+def _list(view: Any, what: str, examples: list[tuple[str, int]]) -> None:
+    """A warning with the first examples, each with how many images it stands for, if there is something to warn of."""
+    if examples:
+        rest = sum(count for _, count in examples[LISTED:])
+        more = f"; and {rest:,} more" if rest else ""
+        listed = "; ".join(text for text, _ in examples[:LISTED])
+        view.warn(f"{sum(count for _, count in examples):,} {what}: {listed}{more}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"

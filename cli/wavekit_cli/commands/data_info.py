@@ -22,20 +22,32 @@ def command(
 
     dataset = dataset_of(target, settings)
     echo(f"{dataset.space}")
-    echo(f"training {len(dataset.train):,}, held out {len(dataset.held_out):,}")
+    echo(f"training {_count(dataset, dataset.train)}, held out {_count(dataset, dataset.held_out)}")
     if dataset.classes:
         echo(f"{len(dataset.classes)} classes: {', '.join(dataset.classes)}")
+    for remark in dataset.remarks:
+        echo(f"note: {remark}")
     sample = dataset.train.batch(np.arange(min(1000, len(dataset.train)))).data
     echo(f"mean {sample.mean():.4f}, standard deviation {sample.std():.4f} (first {len(sample):,} training images)")
     echo(f"sha256 {dataset.digest()}")
 
 
+def _count(dataset: Any, split: Any) -> str:
+    """How many images; of tiles, also of how many files."""
+    from wavekit_core.data.image_folder import ImageFolder
+
+    tiles = isinstance(dataset, ImageFolder) and dataset.fit == "crop"
+    return f"{len(split):,} tiles of {split.files:,} files" if tiles else f"{len(split):,}"
+
+
 def dataset_of(target: str, settings: list[str] | None) -> Any:
     """The data set of that name with the parameters `settings`, or that of a recipe under `settings`."""
     from wavekit_core.errors import RecipeError
-    from wavekit_core.recipe.nodes import build, build_named
+    from wavekit_core.kinds import KINDS
+    from wavekit_core.recipe.faults import Fault, Mark, RecipeFaults
+    from wavekit_core.recipe.nodes import build, check_node
     from wavekit_core.recipe.recipe import load
-    from wavekit_core.recipe.source import parse
+    from wavekit_core.recipe.source import Value, parse
     from wavekit_core.registry import installed, nearest
 
     names = installed().names("dataset")
@@ -43,7 +55,13 @@ def dataset_of(target: str, settings: list[str] | None) -> Any:
         pairs = [setting.partition("=") for setting in settings or ()]
         if wrong := [key for key, equals, _ in pairs if not (key and equals)]:
             raise RecipeError(f"-s {wrong[0]}: a setting is written key=value, for example -s size=16")
-        return build_named("dataset", {"use": target} | {key: parse(v, "-s").plain() for key, _, v in pairs})
+        mark = Mark("command line")
+        values = {key: Value(parse(value, "-s").plain(), Mark(f"-s {key}={value}")) for key, _, value in pairs}
+        faults: list[Fault] = []
+        checked = check_node(KINDS["dataset"], "data", Value({"use": Value(target, mark), **values}, mark), faults)
+        if checked is None or faults:
+            raise RecipeFaults(faults)
+        return build(checked)
     path = Path(target)
     recipes = installed().recipes()
     if path.suffix in (".yaml", ".yml") or len(path.parts) != 1 or os.path.exists(path) or target in recipes:

@@ -38,7 +38,7 @@ def command(
         raise RecipeError(f"--at {at}: is no step; write the number of one, or all")
     with owned(run) if at is not None else contextlib.nullcontext():
         from wavekit_cli.console import out
-        from wavekit_cli.figures import terminal_table
+        from wavekit_cli.figures import print_table
         from wavekit_core.report.cells import figure_cells, step_cells
         from wavekit_core.runs.folder import RunFolder
         from wavekit_core.runs.publish import publish_file
@@ -51,7 +51,7 @@ def command(
             measured = _measured(folder, None if at is None else int(at), device, keep=at is not None)
             result = _head(folder) | {"step": measured["step"], "figures": measured["figures"]}
             cells = figure_cells(measured["figures"])
-        out().print(terminal_table(cells))
+        print_table(out(), cells)
         if json_file:
             publish_file(json_file, json.dumps(result, indent=1).encode() + b"\n")
 

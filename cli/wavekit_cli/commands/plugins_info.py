@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Annotated, Any
 
 from rich.console import Console
@@ -42,25 +43,33 @@ def command(name: Annotated[str, Argument(help="A component, `distribution:compo
 
 
 def _show(console: Console, entry: Entry) -> None:
-    from wavekit_core.component import signature_of
+    from wavekit_core.component import signature_of, words
 
     owner = installed().load(entry)
     console.print(f"{entry.kind} {entry.name}: {entry.distribution} {entry.version}, {entry.value}")
     console.print(inspect.getdoc(owner) or "")
     signature = signature_of(owner)
-    table = Table("parameter", "takes", "default", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("parameter", "takes", "default"):
+        table.add_column(column, overflow="fold", max_width=80)
     for key, child in signature.children.items():
-        takes = child.kind.kind + ("s, a list" if child.many else "")
-        default = "required" if child.required else "none" if not child.default else str(dict(child.default))
-        table.add_row(key, takes, default)
+        takes = ("list of " if child.many else "") + words(child.kind, many=child.many)
+        takes += ", or nothing" if child.optional else ""
+        table.add_row(key, takes, "required" if child.required else _written(child.default))
     for key, field in signature.values.model_fields.items():
-        default = "required" if field.is_required() else repr(field.default)
-        table.add_row(key, _takes(field), default)
+        default = "required" if field.is_required() else _written(field.default)
+        table.add_row(key, words(field.annotation, *field.metadata), default)
     if signature.keys:
-        console.print(table)
+        console.print(table, soft_wrap=False)
 
 
-def _takes(field: Any) -> str:
-    name = inspect.formatannotation(field.annotation).replace("typing.", "")
-    bounds = [str(bound) for bound in field.metadata]
-    return ", ".join([name[:80], *bounds])
+def _written(default: Any) -> str:
+    """A default as a recipe would have it."""
+    if isinstance(default, dict):
+        pairs = [f"{key}: {value if key == 'use' else _written(value)}" for key, value in default.items()]
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(default, (list, tuple)):
+        return f"[{', '.join(map(_written, default))}]"
+    if default is None or default is inspect.Parameter.empty:
+        return "nothing"
+    return json.dumps(default, ensure_ascii=False) if isinstance(default, (str, bool)) else str(default)

@@ -36,8 +36,8 @@ def command(
     if not session.pipeline.samples:
         raise RecipeError(f"{run}: this model does not sample; give its recipe a `sampler`")
     classes = session.classes
-    if label is not None and not session.pipeline.conditional:
-        raise RecipeError(f"--label {label}: this model knows no classes")
+    if label is not None and not (classes and session.pipeline.conditional):
+        raise RecipeError(f"--label {label}: this model was trained without classes; leave --label out")
     if label is not None and label >= len(classes):
         raise RecipeError(f"--label {label}: there are {len(classes)} classes, from 0")
     images, labels = session.draw(session.pipeline, count, label)

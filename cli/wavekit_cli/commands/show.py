@@ -35,7 +35,7 @@ def command(
 
 def _show_run(path: Path) -> None:
     from wavekit_cli.console import out
-    from wavekit_cli.figures import terminal_table
+    from wavekit_cli.figures import print_table
     from wavekit_core.compare.collect import collect
     from wavekit_core.report.cells import figure_cells, step_cells
     from wavekit_core.runs.folder import RunFolder
@@ -50,10 +50,10 @@ def _show_run(path: Path) -> None:
     if run.newest:
         averaged = "averaged weights" if run.newest["averaged"] else "the last weights"
         console.print(f"figures of step {run.newest['step']}, {averaged}:")
-        console.print(terminal_table(figure_cells(run.newest["figures"])))
+        print_table(console, figure_cells(run.newest["figures"]))
     if len(run.evaluations) > 1:
         console.print("figures by step:")
-        console.print(terminal_table(step_cells(run.evaluations)))
+        print_table(console, step_cells(run.evaluations))
     if "report.html" in folder.head():
         console.print(f"report: {path / 'report.html'}")
     if not folder.finished:
@@ -64,10 +64,14 @@ def _show_run(path: Path) -> None:
 def _training(run: Run) -> list[str]:
     """What is known of the training: time, last losses, where the checkpoints are."""
     lines = []
-    if run.seconds:
-        step, seconds = run.seconds[-1]
-        rate = f", {step * run.batch / seconds:,.0f} images/s" if seconds else ""
-        lines.append(f"training: {step * run.batch:,} images in {seconds:,.0f} s{rate}")
+    if run.step:
+        line = f"training: {run.step * run.batch:,} images"
+        if run.seconds:
+            step, seconds = run.seconds[-1]
+            timed = "" if step == run.step else f", the first {step * run.batch:,}"
+            rate = f", {step * run.batch / seconds:,.0f} images/s" if seconds else ""
+            line += f"{timed} in {seconds:,.0f} s{rate}"
+        lines.append(line)
     if run.terms:
         last = max(points[-1][0] for points in run.terms.values())
         values = [f"{name} {points[-1][1]:.4g}" for name, points in run.terms.items() if points[-1][0] == last]

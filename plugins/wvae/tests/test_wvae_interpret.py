@@ -9,7 +9,7 @@ from wavekit_bior import Bior
 from wavekit_haar import Haar
 from wavekit_wvae import VAE, WaveletVAE, edit, walk
 from wavekit_wvae.interpret import leakage, pixels_of, slerp
-from wavekit_wvae.report import report_section
+from wavekit_wvae.report import report_section, share
 
 from wavekit_core.recipe.recipe import load
 from wavekit_core.report.sections import View
@@ -92,7 +92,18 @@ def test_the_report_shows_the_latent(tmp_path, options, pictures, leak):
     session = Session(load(tmp_path / "recipe.yaml"), torch.device("cpu"))
     section = report_section(View(None, session, 0, (), {})).body
     assert section.count("<img") == pictures
-    found = re.search(r"Of the change&#x27;s energy (\S+) % falls outside the 4×4 pixels", section)
+    found = re.search(r"Of the change&#x27;s energy (less than )?(\S+) % falls outside the 4×4 pixels", section)
     assert (found is not None) == (pictures == 3)
     if found:
-        assert abs(float(found[1])) < 1e-3 if leak == 0 else float(found[1]) > 1
+        assert (found[1], found[2]) == ("less than ", "0.001") if leak == 0 else float(found[2]) > 1
+
+
+def test_a_share_of_next_to_nothing_is_said_so():
+    assert [share(part) for part in (0.0, 9e-6, 1e-5, 0.25)] == ["less than 0.001 %"] * 2 + ["0.001 %", "25 %"]
+
+
+def test_no_energy_leaks_where_all_of_the_change_is_inside():
+    change = torch.zeros(1, 3, 4, 4)
+    change[..., :2, :2] = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0))
+    assert leakage(torch.zeros_like(change), change, (0, 0, 2, 2)) == pytest.approx(0, abs=1e-12)
+    assert leakage(torch.zeros_like(change), change, (0, 0, 2, 2)) >= 0

@@ -117,10 +117,10 @@ def pixels_of(band: str, box: Box) -> Box:
 def leakage(before: Tensor, after: Tensor, block: Box) -> float:
     """The share of the change's energy that falls outside a block of pixels: 0 for Haar with a pure inverse, above it with
     longer filters or a refinement behind the inverse. 0 where nothing changed."""
-    change = (after - before).square()
+    change = (after - before).double().square()
     top, left, bottom, right = block
     total = float(change.sum())
-    return 1 - float(change[..., top:bottom, left:right].sum()) / total if total else 0.0
+    return max(0.0, 1 - float(change[..., top:bottom, left:right].sum()) / total) if total else 0.0
 
 
 @torch.no_grad()

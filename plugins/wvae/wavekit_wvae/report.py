@@ -101,10 +101,15 @@ def _edit(model: WaveletVAE, images: Tensor) -> str:
         rows.append(torch.stack(changed))
     caption = (
         f"Reconstructions; below them with the largest detail coefficient of level {level} set to 0; then with its sign turned. "
-        f"Of the change's energy {100 * sum(leaked) / len(leaked):.2g} % falls outside the {2**level}×{2**level} pixels that "
+        f"Of the change's energy {share(sum(leaked) / len(leaked))} falls outside the {2**level}×{2**level} pixels that "
         "this coefficient answers for in Haar (with Haar and a pure inverse transform, none does)"
     )
     return picture(grid(torch.cat(rows), model.space, len(before)), caption)
+
+
+def share(part: float) -> str:
+    """A share from 0 to 1 in per cent."""
+    return f"{100 * part:.2g} %" if part >= 1e-5 else "less than 0.001 %"
 
 
 def _largest(pyramid: Pyramid, level: int, index: int) -> tuple[str, Box]:

@@ -110,27 +110,30 @@ class Loop:
         self.model.set_rate(self.rate(self.step))
         for name, optimizer in self.model.optimizers.items():
             self.model.zero_grad(set_to_none=True)
-            means = self._accumulate(name, shards)
+            terms, means = self._accumulate(name, shards)
             norm = self._clip(name)
-            self._take_in(name, means, norm)
+            self._take_in(name, terms, means, norm)
             optimizer.step()
         self.step += 1
         self.averaged.update(self.step)
 
-    def _accumulate(self, name: str, shards: list[Batch]) -> dict[str, torch.Tensor]:
-        """Add up the gradients of an objective over this process's shards, then over the processes. The terms of its loss,
-        as this process's part of their mean over all shards."""
-        means: dict[str, torch.Tensor] = {}
+    def _accumulate(self, name: str, shards: list[Batch]) -> tuple[list[str], torch.Tensor]:
+        """Add up the gradients of an objective over this process's shards, then over the processes. Names of the terms of its
+        loss, and their values (terms,): this process's part of their mean over all shards."""
+        terms: dict[str, torch.Tensor] = {}
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
         for index, shard in zip(self.shards, shards, strict=True):
             seed(self.seed, "train", name, self.step, index)
             with self._synchronised(index == self.shards[-1]):
                 loss = self.forward(name, shard)
                 (loss.value / len(shards)).backward()
-            value_of = {"loss": loss.value, **loss.terms} | {"loss": loss.value}  # a term cannot hide the loss
-            for term, value in value_of.items():
-                part = torch.as_tensor(value, device=self.device).detach().double() / self.settings.shards
-                means[term] = means.get(term, 0) + part
-        return means
+            terms = {"loss": loss.value, **loss.terms} | {"loss": loss.value}  # a term cannot hide the loss
+            with torch.no_grad():
+                total = total + torch.stack([self._tensor(value) for value in terms.values()]).double()
+        return list(terms), total / self.settings.shards
+
+    def _tensor(self, value: torch.Tensor | float) -> torch.Tensor:
+        return value if isinstance(value, torch.Tensor) else torch.tensor(value, device=self.device)
 
     @contextlib.contextmanager
     def _synchronised(self, last: bool) -> Iterator[None]:
@@ -145,10 +148,9 @@ class Loop:
         bound = self.settings.clip or math.inf
         return torch.nn.utils.clip_grad_norm_(self.model.parameters_of(name), bound)
 
-    def _take_in(self, objective: str, means: dict[str, torch.Tensor], norm: torch.Tensor) -> None:
-        sums = self.processes.sum(torch.stack(list(means.values())))
-        values = [*sums.tolist(), norm.item()]
-        for term, value in zip([*means, "gradient norm"], values, strict=True):
+    def _take_in(self, objective: str, terms: list[str], means: torch.Tensor, norm: torch.Tensor) -> None:
+        values = [*self.processes.sum(means).tolist(), norm.item()]
+        for term, value in zip([*terms, "gradient norm"], values, strict=True):
             if not math.isfinite(value):
                 raise DivergedError(
                     f"step {self.step + 1}: {term} of {objective!r} is {value}, the learning rates at {self.rate(self.step):.3g} "

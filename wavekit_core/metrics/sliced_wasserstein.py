@@ -9,14 +9,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wavekit_core.contract import name_of
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.dataset import Dataset
 from wavekit_core.kinds.metric import Evidence, Figure, Metric, Reads
 from wavekit_core.kinds.transform import Transform
 from wavekit_core.metrics.real_images import CHUNK, Seed, batches, load, subset
 from wavekit_core.pyramid import PyramidSpace
-from wavekit_core.registry import node
+from wavekit_core.registry import installed, node
 from wavekit_core.spaces import ImageSpace
 
 PROJECTIONS_AT_ONCE = 64
@@ -73,7 +72,7 @@ class SlicedWasserstein(Metric):
             value, floor = sliced_distances(sets[0][name], [s[name] for s in sets[1:]], self._projections, directions)
             distances[f"swd/{name}"] = (value, floor)
         mean = tuple(sum(column) / len(distances) for column in zip(*distances.values(), strict=True))
-        unit = f"W1 of a coefficient, {name_of(self._transform)}, {self._projections} directions"
+        unit = f"W1 of a coefficient, {installed().name_of(type(self._transform))}, {self._projections} directions"
         return [
             Figure(name, value, unit, "lower", count, floor)
             for name, (value, floor) in [("swd", mean), *distances.items()]

@@ -5,6 +5,8 @@ Conventions, decided here once for every plugin:
 * details are held coarse to fine, the order in which they are generated;
 * a level's details stand on an axis of three before the last two: cH (high-pass along the height: answers to horizontal
   edges), cV (high-pass along the width: vertical edges), cD (both: diagonals);
+* where an axis is odd in the mode `whole-symmetric`, its high-pass bands are one shorter: in `details` the last place holds 0
+  and is not read, in `bands()` and as vectors it is left out;
 * the names LH and HL are used both ways in papers, so bands are called cA, cH, cV, cD and their level, `cH1` the finest;
 * the filters are PyWavelets' (a constant image grows by 2 at each level), and a normalisation is a factor or an affine map
   a band:
@@ -26,6 +28,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from wavekit_core.spaces import ImageSpace, Space
 
@@ -52,15 +55,21 @@ class Pyramid:
     def bands(self) -> dict[str, Tensor]:
         """Every band (..., C, h, w) by name, coarse to fine."""
         named = {f"cA{self.levels}": self.approx}
-        for level, details in zip(range(self.levels, 0, -1), self.details, strict=True):
-            named |= {f"c{o}{level}": details[..., i, :, :] for i, o in enumerate(ORIENTATIONS)}
+        for level, details, ends in zip(
+            range(self.levels, 0, -1), self.details, self.space.detail_shapes(), strict=True
+        ):
+            named |= {
+                f"c{o}{level}": details[..., i, :h, :w]
+                for i, (o, (h, w)) in enumerate(zip(ORIENTATIONS, ends, strict=True))
+            }
         return named
 
     @classmethod
     def from_bands(cls, bands: Mapping[str, Tensor], space: PyramidSpace) -> Pyramid:
         """The inverse of `bands()`."""
         details = tuple(
-            torch.stack([bands[f"c{o}{level}"] for o in ORIENTATIONS], dim=-3) for level in range(space.levels, 0, -1)
+            torch.stack([_filled(bands[f"c{o}{level}"], size) for o in ORIENTATIONS], dim=-3)
+            for level, size in zip(range(space.levels, 0, -1), space.sizes, strict=True)
         )
         return cls(bands[f"cA{space.levels}"], details, space)
 
@@ -70,13 +79,19 @@ class Pyramid:
 
     def mallat(self) -> Tensor:
         """The pyramid as one picture (..., C, H', W'): approximation top left, finest details outermost."""
-        picture = self.approx
-        for details in self.details:
-            cH, cV, cD = details.unbind(dim=-3)
+        picture, bands = self.approx, self.bands()
+        for level, details in zip(range(self.levels, 0, -1), self.details, strict=True):
+            cH, cV, cD = (bands[f"c{o}{level}"] for o in ORIENTATIONS)
             height, width = details.shape[-2:]
             corner = picture[..., :height, :width]
             picture = torch.cat([torch.cat([corner, cV], -1), torch.cat([cH, cD], -1)], -2)
         return picture
+
+
+def _filled(band: Tensor, size: tuple[int, int]) -> Tensor:
+    """The band with zeros in the places that it does not have."""
+    missing = size[1] - band.shape[-1], size[0] - band.shape[-2]
+    return F.pad(band, (0, missing[0], 0, missing[1])) if any(missing) else band
 
 
 @dataclass(frozen=True)
@@ -107,9 +122,16 @@ class PyramidSpace(Space):
     def band_shapes(self) -> dict[str, tuple[int, int, int]]:
         """(C, h, w) of every band by name, coarse to fine: `cA2`, `cH2`, `cV2`, `cD2`, `cH1`, …"""
         shapes = {f"cA{self.levels}": (self.channels, *self.sizes[0])}
-        for level, size in zip(range(self.levels, 0, -1), self.sizes, strict=True):
-            shapes |= {f"c{orientation}{level}": (self.channels, *size) for orientation in "HVD"}
+        for level, ends in zip(range(self.levels, 0, -1), self.detail_shapes(), strict=True):
+            shapes |= {f"c{o}{level}": (self.channels, *size) for o, size in zip(ORIENTATIONS, ends, strict=True)}
         return shapes
+
+    def detail_shapes(self) -> list[tuple[tuple[int, int], ...]]:
+        """(h, w) of cH, cV and cD, coarse to fine: that of `sizes`, but for odd axes in the mode `whole-symmetric`."""
+        if self.mode != "whole-symmetric":
+            return [(size, size, size) for size in self.sizes]
+        finer = [*self.sizes[1:], (self.image.height, self.image.width)]
+        return [((H // 2, w), (h, W // 2), (H // 2, W // 2)) for (h, w), (H, W) in zip(self.sizes, finer, strict=True)]
 
     @property
     def numbers(self) -> int:

@@ -66,8 +66,10 @@ def test_unit_range_of_bior44_at_32_pixels():
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.25, 4.0)])
-@pytest.mark.parametrize("wavelet", ["db2", "bior3.1"])
+@pytest.mark.parametrize("wavelet", ["db2", "bior2.2"])
 def test_unit_range_is_attained_and_never_left(wavelet, mode, low, high):
+    if mode == "whole-symmetric" and wavelet == "db2":
+        pytest.skip("for symmetric filters")
     w, image = transform(wavelet, 2, mode, "unit-range"), ImageSpace(1, 6, 9, low, high)
     w.target(image)
     origin = torch.zeros(image.shape, dtype=torch.float64)

@@ -11,7 +11,8 @@ A family is a filter bank and a few typed parameters:
 from wavekit_core.pyramid import Norm
 from wavekit_core.wavelets.borders import MODES, Mode
 from wavekit_core.wavelets.filters import FilterBank
+from wavekit_core.wavelets.kernels import forced
 from wavekit_core.wavelets.operator import analysis, synthesis
 from wavekit_core.wavelets.transform import Levels, WaveletTransform
 
-__all__ = ["MODES", "FilterBank", "Levels", "Mode", "Norm", "WaveletTransform", "analysis", "synthesis"]
+__all__ = ["MODES", "FilterBank", "Levels", "Mode", "Norm", "WaveletTransform", "analysis", "forced", "synthesis"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pywt
@@ -18,7 +18,9 @@ class FilterBank:
 
     All four have the same even length; shorter filters are padded with zeros as in PyWavelets. The low-pass taps sum to
     √2, so a constant image grows by 2 per two-dimensional level. `orthonormal` says that the synthesis filters are the
-    analysis filters read backwards.
+    analysis filters read backwards. `whole_symmetric` is found out: whether the mode of this name serves it, because the
+    filters are of odd length, the low-pass one symmetric about an even sample and the high-pass one about an odd one, as
+    PyWavelets places them; or because they are Haar's.
 
     Raises ValueError if the lengths are wrong or the bank does not reconstruct perfectly.
     """
@@ -29,6 +31,7 @@ class FilterBank:
     rec_lo: tuple[float, ...]
     rec_hi: tuple[float, ...]
     orthonormal: bool = False
+    whole_symmetric: bool = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         lengths = {len(f) for f in (self.dec_lo, self.dec_hi, self.rec_lo, self.rec_hi)}
@@ -39,6 +42,7 @@ class FilterBank:
             raise ValueError(
                 f"{self.name}: the filters do not reconstruct perfectly (off by {error:.2g}); check the taps"
             )
+        object.__setattr__(self, "whole_symmetric", self._is_whole_symmetric())
 
     @classmethod
     def from_pywt(cls, name: str) -> FilterBank:
@@ -67,6 +71,16 @@ class FilterBank:
     def length(self) -> int:
         """The number of taps of each filter, zeros included."""
         return len(self.dec_lo)
+
+    def _is_whole_symmetric(self) -> bool:
+        low, high = np.asarray(self.dec_lo), np.asarray(self.dec_hi)
+        if self.length == 2:
+            return bool(abs(low[0] - low[1]) < 1e-9)
+        return bool(
+            np.allclose(low[1:], low[:0:-1], atol=1e-9)
+            and np.allclose(high[:-1], high[-2::-1], atol=1e-9)
+            and max(abs(low[0]), abs(high[-1])) < 1e-9
+        )
 
     def _reconstruction_error(self) -> float:
         """How far synthesis after analysis is from a pure delay of length - 1: distortion and aliasing."""

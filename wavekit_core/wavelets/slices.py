@@ -10,7 +10,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wavekit_core.wavelets.borders import Mode, coefficient_count, extend
+from wavekit_core.wavelets.borders import (
+    NON_EXPANSIVE,
+    Mode,
+    beyond,
+    beyond_bands,
+    coefficient_count,
+    extend,
+    high_count,
+)
 from wavekit_core.wavelets.filters import FilterBank
 
 
@@ -18,26 +26,29 @@ def split(x: Tensor, axis: int, bank: FilterBank, mode: Mode) -> tuple[Tensor, T
     """Low- and high-pass coefficients along `axis`: c[i] = sum over j of dec[j] · x[2i + shift - j]."""
     size, half = x.shape[axis], bank.length // 2
     count = coefficient_count(size, bank.length, mode)
-    before = half - 1 if mode == "periodization" else bank.length - 2
+    before = half - 1 if mode in NON_EXPANSIVE else bank.length - 2
     pairs = count + half - 1
-    padded = extend(x, axis, before, 2 * pairs - before - size, mode)
+    padded = extend(x, axis, before, 2 * pairs - before - size, beyond(mode, bank.length))
     phases = padded.unflatten(axis, (pairs, 2)).unbind(padded.ndim + axis + 1)
     offsets = range(bank.length - 1, -1, -1)  # of tap j in the padded axis
     pieces = [_narrow(phases[o % 2], axis, o // 2, count) for o in offsets]
-    return _weighted_sum(pieces, bank.dec_lo), _weighted_sum(pieces, bank.dec_hi)
+    low, high = _weighted_sum(pieces, bank.dec_lo), _weighted_sum(pieces, bank.dec_hi)
+    if (real := high_count(size, bank.length, mode)) < count:
+        high = extend(_narrow(high, axis, 0, real), axis, 0, 1, "zero")
+    return low, high
 
 
 def join(low: Tensor, high: Tensor, axis: int, bank: FilterBank, mode: Mode, size: int) -> Tensor:
     """The `size` samples along `axis` of which `low` and `high` are the coefficients.
 
     Samples of even and of odd index use every second tap each: x[2m + phase] = sum over t of
-    rec[2t + parity] · c[m + shift - t]; in periodization c is a circle.
+    rec[2t + parity] · c[m + shift - t]; in periodization c is a circle, in whole-symmetric it is mirrored.
     """
     half = bank.length // 2
-    delay = half - 1 if mode == "periodization" else 0
-    if mode == "periodization":
+    delay = half - 1 if mode in NON_EXPANSIVE else 0
+    if mode in NON_EXPANSIVE:
         count, before, after = low.shape[axis], half - 1 - delay // 2, half // 2
-        low, high = (extend(c, axis, before, after, "periodic") for c in (low, high))
+        low, high = _extended(low, high, axis, before, after, size, beyond_bands(mode, bank.length))
     else:
         count, before = low.shape[axis] - half + 1, half - 1
     samples = []
@@ -47,6 +58,19 @@ def join(low: Tensor, high: Tensor, axis: int, bank: FilterBank, mode: Mode, siz
         samples.append(_weighted_sum(pieces, bank.rec_lo[parity::2] + bank.rec_hi[parity::2]))
     at = low.ndim + axis
     return _narrow(torch.stack(samples, at + 1).flatten(at, at + 1), axis, 0, size)
+
+
+def _extended(
+    low: Tensor, high: Tensor, axis: int, before: int, after: int, size: int, mode: Mode
+) -> tuple[Tensor, Tensor]:
+    """Both bands with more coefficients before and after."""
+    if mode == "periodic":
+        return extend(low, axis, before, after, mode), extend(high, axis, before, after, mode)
+    at, count = low.ndim + axis, low.shape[axis]
+    row = _narrow(torch.stack([low, high], at + 1).flatten(at, at + 1), axis, 0, size)
+    row = extend(row, axis, 2 * before, 2 * (count + after) - size, mode)
+    bands = row.unflatten(axis, (count + before + after, 2)).unbind(at + 1)
+    return bands[0], bands[1]
 
 
 def _narrow(x: Tensor, axis: int, start: int, count: int) -> Tensor:

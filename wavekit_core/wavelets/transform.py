@@ -16,6 +16,7 @@ from wavekit_core.spaces import ImageSpace, Space
 from wavekit_core.wavelets.borders import Mode, coefficient_count
 from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.operator import analysis, synthesis
+from wavekit_core.wavelets.plan import refusal
 from wavekit_core.wavelets.ranges import Divisors, largest_coefficients
 from wavekit_core.wavelets.whitening import Whitening
 
@@ -69,7 +70,9 @@ class WaveletTransform(Transform):
         """
         pyramid = self._native(x)
         if self.whitening is not None:
-            return self.whitening(pyramid)
+            whitened = self.whitening(pyramid)
+            # of odd axes, so that the places without a coefficient hold 0 again
+            return Pyramid.from_bands(whitened.bands(), pyramid.space) if self.mode == "whole-symmetric" else whitened
         return self._scaled(pyramid, invert=False)
 
     def inverse(self, y: Pyramid) -> Tensor:
@@ -82,11 +85,7 @@ class WaveletTransform(Transform):
         else:
             y = self._scaled(y, invert=True)
         image = y.space.image
-        sizes = [(d.shape[-2], d.shape[-1]) for d in y.details[1:]] + [(image.height, image.width)]
-        x = y.approx
-        for details, size in zip(y.details, sizes, strict=True):
-            x = synthesis(x, details, self.bank, self.mode, size)
-        return x
+        return synthesis(y.approx, y.details, self.bank, self.mode, (image.height, image.width))
 
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Learn the statistics of `whiten` from batches of images. The other norms read nothing."""
@@ -100,11 +99,7 @@ class WaveletTransform(Transform):
     def _native(self, x: Tensor) -> Pyramid:
         """The pyramid in the scale of the filters."""
         space = self._space_of(x)
-        details: list[Tensor] = []
-        for _ in range(self.levels):
-            x, level = analysis(x, self.bank, self.mode)
-            details.insert(0, level)
-        return Pyramid(x, tuple(details), space)
+        return Pyramid(*analysis(x, self.bank, self.mode, self.levels), space)
 
     def _space_of(self, x: Tensor) -> PyramidSpace:
         if x.ndim < 2:
@@ -118,6 +113,8 @@ class WaveletTransform(Transform):
         return self._pyramid_space(ImageSpace(*shape, low=known.low, high=known.high))
 
     def _pyramid_space(self, image: ImageSpace) -> PyramidSpace:
+        if why := refusal(self.bank, self.mode):
+            raise SpaceError(self, why, "take bior2.2 or bior4.4, or another mode", at="mode")
         sizes: list[tuple[int, int]] = []
         size, even = (image.height, image.width), True
         for level in range(self.levels):

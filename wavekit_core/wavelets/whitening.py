@@ -65,7 +65,7 @@ class Whitening(nn.Module):
             if not pyramid.approx.numel():
                 continue
             device = pyramid.approx.device
-            moments = [_Moments.of(pyramid.approx, kept=1), *(_Moments.of(d, kept=2) for d in pyramid.details)]
+            moments = [_Moments.of(band) for band in pyramid.bands().values()]
             total = moments if total is None else [a.merged(b) for a, b in zip(total, moments, strict=True)]
         if total is None:
             raise DataError("there are no images to fit the norm `whiten` to; give at least one batch")
@@ -76,7 +76,8 @@ class Whitening(nn.Module):
         means = [m.mean for m in total]
         for name, bands in (("mean", means), ("std", stds)):
             self._set(f"approx_{name}", bands[0])
-            self._set(f"details_{name}", torch.stack(bands[1:]))
+            levels = [torch.stack(bands[i : i + 3], 1) for i in range(1, len(bands), 3)]
+            self._set(f"details_{name}", torch.stack(levels))
         self._known_fitted = True
 
     def forward(self, pyramid: Pyramid) -> Pyramid:
@@ -126,12 +127,11 @@ class _Moments:
         self.count, self.mean, self.squares = count, mean, squares
 
     @classmethod
-    def of(cls, band: Tensor, kept: int) -> _Moments:
-        """Moments (C, 1, 1) of (..., C, h, w) with `kept` 1, or (C, 3, 1, 1) of (..., C, 3, h, w) with `kept` 2."""
-        while band.ndim < kept + 2:
+    def of(cls, band: Tensor) -> _Moments:
+        """Moments (C, 1, 1) of a band (..., C, h, w)."""
+        while band.ndim < 3:
             band = band[None]
-        kept_shape = band.shape[-2 - kept : -2]
-        values = band.reshape(-1, *kept_shape, band.shape[-2] * band.shape[-1]).movedim(0, -2).flatten(-2)
+        values = band.reshape(-1, *band.shape[-3:]).movedim(0, -2).flatten(-3)
         values = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
         variance, mean = torch.var_mean(values, dim=-1, correction=0)
         # the sums over batches are kept on the CPU: not every device has float64

@@ -1,15 +1,15 @@
 """The documentation is tested: its plugin is built and used, its figures come from files, its links lead somewhere."""
 
 import json
-import os
 import re
 import runpy
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.environment import called, environment, wavekit_in
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
@@ -19,63 +19,70 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.S)
 
 
+FIRST = "docs/first-plugin.md"
+
+
 @pytest.fixture(scope="module")
-def installed_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plugin of docs/first-plugin.md, built as a wheel and installed by pip into a folder of its own."""
-    source, site = tmp_path_factory.mktemp("wavekit-polyphase"), tmp_path_factory.mktemp("site")
-    (source / "pyproject.toml").write_text(blocks("docs/first-plugin.md", "toml")[0])
-    (source / "wavekit_polyphase.py").write_text(blocks("docs/first-plugin.md", "python")[0])
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "--target", str(site), str(source)], check=True)
-    return site
+def walk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An empty folder after the commands that docs/first-plugin.md begins with, and the interpreter they were called with."""
+    folder = tmp_path_factory.mktemp("empty")
+    python = environment(tmp_path_factory.mktemp("environment") / "venv")
+    commands = re.findall(r"^\$ (.+)$", blocks(FIRST, "console")[0], re.M)
+    assert [" ".join(command.split()[:3]) for command in commands] == [
+        "wavekit plugins new",
+        "pip install -e",
+        "wavekit plugins test",
+        "wavekit run block-dct",
+    ]
+    modules = {"wavekit": "wavekit_cli", "pip": "pip"}
+    for command in commands:
+        program, *argv = shlex.split(command)
+        ended = called(folder, python, "-m", modules[program], *argv)
+        assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
+    return folder, python
 
 
-def call(site: Path, folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    argv = (sys.executable, "-m", "wavekit_cli", *argv)
-    return subprocess.run(argv, capture_output=True, text=True, env=env, cwd=folder)
+def test_the_first_plugin_holds_to_the_laws_and_runs(walk):
+    folder, python = walk
+    assert (folder / "runs" / "block-dct" / "report.html").exists()
+    assert "images 16×4×4 in [-4, 4]" in wavekit_in(python, folder, "check", "block-dct").stdout
 
 
-def test_the_first_plugin_is_as_short_as_it_says():
-    source = blocks("docs/first-plugin.md", "python")[0]
-    assert len(source.splitlines()) <= 36
-    assert len([line for line in source.splitlines() if line.strip()]) <= 28
+def test_the_page_shows_the_files_of_the_first_plugin(walk):
+    package = walk[0] / "wavekit-block-dct"
+    assert blocks(FIRST, "python")[0] == (package / "wavekit_block_dct" / "__init__.py").read_text()
+    assert blocks(FIRST, "yaml")[0] == (package / "wavekit_block_dct" / "recipes" / "block-dct.yaml").read_text()
+    assert blocks(FIRST, "toml")[0] in (package / "pyproject.toml").read_text()
+    own = (package / "tests" / "test_block_dct.py").read_text()
+    assert all(line in own for line in blocks(FIRST, "python")[1].splitlines())
 
 
-def test_the_first_plugin_works_from_a_recipe(installed_plugin, tmp_path):
-    recipe = blocks("docs/first-plugin.md", "yaml")[0]
-    (tmp_path / "phases.yaml").write_text(recipe)
-    assert "polyphase" in call(installed_plugin, tmp_path, "plugins", "list").stdout
-    assert "factor" in call(installed_plugin, tmp_path, "plugins", "info", "polyphase").stdout
-    ended = call(installed_plugin, tmp_path, "check", "phases.yaml")
-    assert ended.returncode == 0, ended.stderr
-    assert "images 4×8×8" in ended.stdout
-    ended = call(installed_plugin, tmp_path, "run", "phases.yaml")
-    assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "runs" / "phases" / "report.html").exists()
-
-
-def test_the_first_plugin_refuses_what_does_not_fit(installed_plugin, tmp_path):
-    recipe = blocks("docs/first-plugin.md", "yaml")[0].replace("factor: 2", "factor: 3")
-    (tmp_path / "phases.yaml").write_text(recipe)
-    ended = call(installed_plugin, tmp_path, "check", "phases.yaml")
+def test_the_first_plugin_refuses_what_does_not_fit(walk):
+    folder, python = walk
+    (folder / "three.yaml").write_text(blocks(FIRST, "yaml")[0].replace("block: 4", "block: 3"))
+    ended = wavekit_in(python, folder, "check", "three.yaml")
     assert ended.returncode == 2
-    assert "phases.yaml:3:" in ended.stderr
-    assert "divisible by 3" in ended.stderr
+    assert "three.yaml:4:" in ended.stderr
+    assert "needs images with sides divisible by 3" in ended.stderr
 
 
-def test_the_first_plugin_broken_on_purpose_costs_one_line(installed_plugin, tmp_path):
-    (tmp_path / "phases.yaml").write_text(blocks("docs/first-plugin.md", "yaml")[0])
-    module = installed_plugin / "wavekit_polyphase.py"
+def test_the_first_plugin_broken_on_purpose_costs_one_line(walk):
+    folder, python = walk
+    (folder / "block-dct.yaml").write_text(blocks(FIRST, "yaml")[0])
+    module = folder / "wavekit-block-dct" / "wavekit_block_dct" / "__init__.py"
     whole = module.read_text()
     try:
         module.write_text("import nothing_of_that_name\n" + whole)
-        ended = call(installed_plugin, tmp_path, "check", "phases.yaml")
+        ended = wavekit_in(python, folder, "check", "block-dct.yaml")
         assert ended.returncode == 3
-        assert "'polyphase' of wavekit-polyphase 1.0 cannot be loaded: ModuleNotFoundError" in ended.stderr
+        (shown,) = re.findall(r"^(error: block-dct\.yaml.*)…$", blocks(FIRST, "console")[1], re.M)
+        assert ended.stderr.startswith(shown)
         assert "Traceback" not in ended.stderr
-        assert call(installed_plugin, tmp_path, "check", "gmm").returncode == 0
-        assert "polyphase" in call(installed_plugin, tmp_path, "plugins", "list").stdout
+        assert wavekit_in(python, folder, "check", "gmm").returncode == 0
+        module.write_text(whole.replace("D, D, frequencies", "D, -D, frequencies"))
+        ended = wavekit_in(python, folder, "plugins", "test", "block-dct")
+        assert ended.returncode == 3
+        assert "broken: reconstruction:" in ended.stdout
     finally:
         module.write_text(whole)
 

@@ -17,6 +17,7 @@ Conventions, decided here once for every plugin:
   `unit-range`  every band divided by the largest value that an image of the source's range can give it; Haar on [0, 1]:
                 approximation / 2^k in [0, 1], details / 2^(k-1) in [-1, 1]
   `whiten`      (c - mean) / standard deviation, a band and channel, fitted to the training data
+  `integer`     whole numbers, from 8-bit images and back without loss (Haar and bior2.2, by rounded lifting)
   ============  ================================================================================================
 """
 
@@ -32,7 +33,7 @@ from torch.nn import functional as F
 
 from wavekit_core.spaces import ImageSpace, Space
 
-Norm = Literal["ortho", "mean", "whiten", "unit-range"]
+Norm = Literal["ortho", "mean", "whiten", "unit-range", "integer"]
 ORIENTATIONS = ("H", "V", "D")
 
 

@@ -113,3 +113,29 @@ class LatentSpace(Space):
             f"{band.name} {'×'.join(map(str, band.shape))}{'' if band.drawn else ' (follows)'}" for band in self.bands
         )
         return f"latent of {self.numbers} numbers: " + ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class TokenSpace(Space):
+    """Sequences of tokens: int64 (B, length), each from 0 to `vocabulary` - 1.
+
+    All sequences have the whole length: there is neither padding nor an end. A tokenizer whose sequences may end earlier
+    keeps one value of the vocabulary for what comes after. The first k columns, 0 ≤ k ≤ length, are a prefix, and the
+    tokenizer's `inverse` takes prefixes of any length.
+    """
+
+    vocabulary: int
+    length: int
+
+    @property
+    def numbers(self) -> int:
+        return self.length
+
+    def holds(self, data: Any, count: int) -> bool:
+        return isinstance(data, Tensor) and data.dtype == torch.int64 and tuple(data.shape) == (count, self.length)
+
+    def zeros(self, count: int, device: torch.device | str = "cpu") -> Tensor:
+        return torch.zeros(count, self.length, dtype=torch.int64, device=device)
+
+    def __str__(self) -> str:
+        return f"{self.length} tokens of a vocabulary of {self.vocabulary}"

@@ -29,15 +29,25 @@ COMMANDS = {
     "plugins list": ("plugins_list", "Installed plugins, what they offer, and what is broken."),
     "plugins info": ("plugins_info", "A component: where it comes from and what it takes."),
     "plugins search": ("plugins_search", "Search the catalogue of known plugins."),
+    "plugins new": ("plugins_new", "Write a small complete plugin package to start from."),
+    "plugins test": ("plugins_test", "Hold an installed plugin to the laws of its kind."),
+    "plugins install": ("plugins_install", "Install plugins with pip, after showing what would change."),
+    "plugins uninstall": ("plugins_uninstall", "Remove plugins with pip."),
     "data list": ("data_list", "The data sets, and which are here."),
     "data info": ("data_info", "A data set: sizes, classes, range, digest."),
     "data check": ("data_check", "Decode every image of a data set, and say what is wrong with it."),
     "data pack": ("data_pack", "Write a data set as shards, for sets larger than memory."),
     "data download": ("data_download", "Fetch a named data set: mnist, fashion-mnist, cifar10."),
+    "bench transforms": ("bench_transforms", "Time the wavelet transforms here, beside copying and other libraries."),
     "doctor": ("doctor", "What this machine and environment offer."),
     "completion": ("completion", "Print the completion script for bash, zsh or fish."),
 }
-GROUPS = {"recipes": "Shipped recipes.", "plugins": "Plugins and the catalogue.", "data": "Data sets."}
+GROUPS = {
+    "recipes": "Shipped recipes.",
+    "plugins": "Plugins and the catalogue.",
+    "data": "Data sets.",
+    "bench": "Speed on this machine.",
+}
 
 EPILOG = (
     "Exit codes: 0 done, 1 a fault of wavekit, 2 recipe or usage, 3 plugin, 4 data, 5 damaged file, 6 resources, "

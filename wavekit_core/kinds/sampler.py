@@ -26,7 +26,10 @@ class Sampler(Component, nn.Module, ABC):
         """Why this sampler cannot draw from `model` (reason; remedy), or None if it can. Called before training."""
         if isinstance(model, self.draws_from):
             return None
-        return f"draws from {self.draws_from.__name__}s, and {type(model).__name__} is none"
+        return (
+            f"draws from {self.draws_from.__name__}s, and {type(model).__name__} is none; "
+            "use another sampler, or a generator of that class"
+        )
 
     def fit(self, model: Generator, batches: Callable[[], Iterable[Batch]]) -> None:
         """Learn from the trained model and the training data what drawing needs, into buffers. Nothing by default."""

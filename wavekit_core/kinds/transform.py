@@ -13,9 +13,14 @@ from wavekit_core.spaces import Space
 
 
 class Transform(Component, nn.Module, ABC):
-    """An invertible map between spaces. Everything is a torch operation, so gradients pass both ways."""
+    """An invertible map between spaces, of torch operations, so that gradients pass both ways."""
 
     kind: ClassVar[str] = "transform"
+
+    # what a transform promises, on the class or on an instance; `wavekit_core.testing` holds it to that
+    lossless: bool = True  # `inverse` gives back what `forward` was given
+    linear: bool = True  # a sum becomes the sum, but for an offset
+    differentiable: bool = True  # gradients are right; one that rounds has none
 
     @abstractmethod
     def target(self, source: Space) -> Space:

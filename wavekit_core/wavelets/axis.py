@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from wavekit_core.wavelets.borders import (
     NON_EXPANSIVE,
@@ -17,6 +17,9 @@ from wavekit_core.wavelets.borders import (
     source,
 )
 from wavekit_core.wavelets.filters import FilterBank
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @lru_cache(maxsize=256)
@@ -60,5 +63,7 @@ def synthesis_matrix(bank: FilterBank, mode: Mode, size: int) -> csr_array:
 
 
 def _matrix(entries: list[tuple[int, int, float]], shape: tuple[int, int]) -> csr_array:
+    from scipy.sparse import csr_array  # here, because a plugin's import should not wait for it
+
     rows, columns, values = np.array(entries, dtype=float).reshape(-1, 3).T
     return csr_array((values, (rows.astype(int), columns.astype(int))), shape=shape)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from wavekit_core.wavelets import FilterBank, Levels, Mode, Norm, WaveletTransform
+from wavekit_core.wavelets import FilterBank, Levels, Mode, Norm, Packet, WaveletTransform
 
 # fmt: off
 Wavelet = Literal[
@@ -19,10 +19,16 @@ class Bior(WaveletTransform):
 
     Images (..., C, H, W) to a pyramid with details (..., C, 3, h, w). `bior2.2` is the 5/3 and `bior4.4` the 9/7
     wavelet of JPEG 2000; `rbio` changes analysis and synthesis filters over. Not orthonormal: the energy of the
-    coefficients is not that of the pixels, and the gradient of the transform is not its inverse.
+    coefficients is not that of the pixels, and the gradient of the transform is not its inverse. The kernels are
+    `wavekit_core.wavelets.lifting` (5/3 and 9/7) and `wavekit_core.wavelets.polyphase`.
     """
 
     def __init__(
-        self, wavelet: Wavelet = "bior4.4", levels: Levels = 1, mode: Mode = "periodization", norm: Norm = "ortho"
+        self,
+        wavelet: Wavelet = "bior4.4",
+        levels: Levels = 1,
+        mode: Mode = "periodization",
+        norm: Norm = "ortho",
+        packet: Packet = False,
     ) -> None:
-        super().__init__(FilterBank.from_pywt(wavelet), levels, mode, norm)
+        super().__init__(FilterBank.from_pywt(wavelet), levels, mode, norm, packet)

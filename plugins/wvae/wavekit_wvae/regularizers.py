@@ -136,6 +136,8 @@ class GaussianKL(Regularizer):
         super().__init__()
         roles = ("code", "approx") if bands == "coarse" else ()
         names = space.names(*roles, drawn=True)
+        if not names and bands == "all":
+            raise SpaceError(self, "the latent has no drawn band", "use a generator that has one")
         if not names:
             raise SpaceError(self, "the latent has no drawn band but details", "set bands to all", at="bands")
         self.weight = weight

@@ -1,0 +1,131 @@
+"""A model whose data are Gaussian with a mean and covariance that are known: what samplers are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wavekit_core.errors import SpaceError
+from wavekit_core.kinds import Autoencoder, Batch, Generator, PosteriorState, Regularizer
+from wavekit_core.spaces import Band, ImageSpace, LatentSpace, Space
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model and what a sampler has to draw from it.
+
+    `model` of the class that the sampler draws from. `mean` (n,) and `covariance` (n, n) are those of `space.flatten` of what is
+    drawn, n = `space.numbers`. `batches(labelled)` gives one pass over training data of that model; `count` of them. With labels,
+    the classes 0 and 1 have `class_means` (2, n), and what is drawn without labels is not looked at.
+    """
+
+    model: Generator
+    mean: Tensor
+    covariance: Tensor
+    batches: Callable[[bool], Iterable[Batch]]
+    count: int
+    class_means: Tensor | None = None
+
+    @property
+    def space(self) -> Space:
+        return self.model.space
+
+
+class StandardNormal(Regularizer):
+    """KL(N(mean, s²) ‖ N(0, 1)) over the drawn bands, and draws from N(0, 1)."""
+
+    reads = PosteriorState
+    divergence = True
+
+    def __init__(self, space: LatentSpace):
+        super().__init__()
+        self.shapes = {band.name: band.shape for band in space.bands if band.drawn}
+        if not self.shapes:
+            raise SpaceError(self, "the latent has no drawn band", "use a generator that has one")
+
+    def penalty(self, state: PosteriorState) -> Tensor:
+        parts = [
+            0.5 * (state.mean[n] ** 2 + state.scale[n] ** 2 - 1 - 2 * state.scale[n].log()).flatten(1).sum(1)
+            for n in self.shapes
+        ]
+        return torch.stack(parts).sum(0)
+
+    def prior_bands(self) -> tuple[str, ...]:
+        return tuple(self.shapes)
+
+    def draw(self, count: int) -> Mapping[str, Tensor]:
+        return {name: torch.randn(count, *shape) for name, shape in self.shapes.items()}
+
+
+class LinearGaussian(Autoencoder):
+    """Probabilistic PCA with all its components, exactly (Tipping & Bishop 1999): z ~ N(0, I), x ~ N(μ + Q D z, σ²I) with Q
+    orthogonal and D diagonal.
+
+    The posterior of x is then N(S² D Qᵀ(x − μ) / σ², S²) with S² = (1 + D² / σ²)⁻¹ diagonal, and averaged over the data it is the
+    prior N(0, I). `decode` gives μ + Q D z: its covariance is Q D² Qᵀ.
+    """
+
+    space: ImageSpace
+
+    def __init__(self, space: ImageSpace):
+        super().__init__()
+        self.space = space
+        n = space.numbers
+        self.latent = LatentSpace((Band("z", (n,), "code"),))
+        self.regularizers = self.regularized([StandardNormal])
+        made = torch.Generator().manual_seed(2)
+        rotation = torch.linalg.qr(torch.randn(n, n, dtype=torch.float64, generator=made)).Q
+        self.sigma = 0.3
+        self.mu = nn.Buffer(torch.linspace(-1, 2, n))
+        self.weight = nn.Buffer((rotation * torch.linspace(0.5, 2, n, dtype=torch.float64)).float())  # Q D
+
+    @property
+    def variance(self) -> Tensor:
+        """S² (n,)"""
+        return 1 / (1 + self.weight.square().sum(0) / self.sigma**2)
+
+    def encode(self, data: Tensor) -> PosteriorState:
+        mean = self.variance * ((self.space.flatten(data) - self.mu) @ self.weight) / self.sigma**2
+        scale = self.variance.sqrt().expand_as(mean)
+        return PosteriorState({"z": mean}, {"z": scale}, {"z": mean + scale * torch.randn_like(mean)}, self.latent)
+
+    def decode(self, latent: Mapping[str, Tensor]) -> Tensor:
+        return self.space.unflatten(self.mu + latent["z"] @ self.weight.T)
+
+
+class Stranger(Generator):
+    """A generator of no class but `Generator`, which has no latent."""
+
+    def __init__(self, space: Space):
+        super().__init__()
+        self.space = space
+
+
+def linear_gaussian(count: int = 3000) -> KnownModel:
+    """`LinearGaussian` with `count` training images; with labels, those of class 0 and 1 lie to either side of its mean."""
+    model = LinearGaussian(ImageSpace(1, 2, 2, low=-100.0, high=100.0))
+    n = model.space.numbers
+    side = torch.full((n,), 1.5)  # of a class, in units of z
+
+    def batches(labelled: bool) -> Iterable[Batch]:
+        again = torch.Generator().manual_seed(5)
+        for begin in range(0, count, 500):
+            size = min(500, count - begin)
+            labels = torch.arange(size) % 2
+            z = torch.randn(size, n, generator=again) + (2 * labels[:, None] - 1) * side * labelled
+            x = model.mu + z @ model.weight.T + model.sigma * torch.randn(size, n, generator=again)
+            yield Batch(model.space.unflatten(x), labels if labelled else None)
+
+    covariance = model.weight @ model.weight.T
+    away = (1 - model.variance) * side @ model.weight.T  # a posterior's mean is drawn towards the prior's
+    classes = torch.stack([model.mu - away, model.mu + away])
+    return KnownModel(model.eval(), model.mu, covariance, batches, count, classes)
+
+
+def known_model(draws_from: type[Any]) -> KnownModel | None:
+    """The kit's model for samplers that draw from `draws_from`; None if it has none."""
+    return linear_gaussian() if issubclass(Autoencoder, draws_from) else None

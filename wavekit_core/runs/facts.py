@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from wavekit_core.registry import Entry
+from wavekit_core.wavelets import kernels
 
 # A change of one of these can change the results: an exact resume needs them equal.
-KEY_FACTS = ("python", "torch", "numpy", "plugins", "device", "threads", "data", "recipe")
+KEY_FACTS = ("python", "torch", "numpy", "transforms", "plugins", "device", "threads", "data", "recipe")
 
 
 def gather(entries: Iterable[Entry], device: torch.device, data: str, recipe: str, seed: int) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def gather(entries: Iterable[Entry], device: torch.device, data: str, recipe: st
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": importlib.metadata.version("numpy"),
+        "transforms": kernels.described(),
         "plugins": {name: _distribution(name, modules[name]) for name in sorted(modules)},
         "device": device.type if device.type == "cpu" else torch.cuda.get_device_name(device),
         "threads": torch.get_num_threads(),

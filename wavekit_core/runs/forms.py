@@ -69,6 +69,7 @@ class Lock(BaseModel):
     python: str
     torch: str
     numpy: str
+    transforms: str
     plugins: dict[str, Plugin]
     device: str
     threads: Annotated[int, Field(ge=1, le=4096)]

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch import Tensor
@@ -65,6 +66,16 @@ def forced_name() -> str | None:
         return _forced
     name = os.environ.get(VARIABLE)
     return _known(name) if name else None
+
+
+def described() -> str:
+    """What computes transforms here, as far as their last digits depend on it."""
+    if (name := forced_name()) is not None:
+        return f"{name} (forced)"
+    try:
+        return f"numba {version('numba')}"
+    except PackageNotFoundError:
+        return "torch"
 
 
 def names() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wavekit_core.wavelets import lifting, polyphase
+from wavekit_core.wavelets import lifting_kernel, polyphase
 from wavekit_core.wavelets.compiled import compiled
 from wavekit_core.wavelets.vectors import ahead, pointer
 
@@ -53,8 +53,8 @@ def _joining(step: Any, bands: int) -> Any:
 
 
 KERNELS = {
-    ("lifting", "split", 2): _splitting(lifting.split_image, 3),
-    ("lifting", "join", 2): _joining(lifting.join_image, 3),
+    ("lifting", "split", 2): _splitting(lifting_kernel.split_image, 3),
+    ("lifting", "join", 2): _joining(lifting_kernel.join_image, 3),
     ("polyphase", "split", 2): _splitting(polyphase.split_image, 3),
     ("polyphase", "join", 2): _joining(polyphase.join_image, 3),
     ("polyphase", "split", 1): _splitting(polyphase.split_signal, 1),

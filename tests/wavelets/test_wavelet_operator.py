@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
-from wavekit_core.errors import WavekitError
-from wavekit_core.wavelets import MODES, FilterBank, analysis, forced, synthesis
+from wavekit_core.errors import RecipeError
+from wavekit_core.wavelets import MODES, FilterBank, analysis, cpu, forced, synthesis
 from wavekit_core.wavelets.borders import coefficient_count
 from wavekit_core.wavelets.kernels import available
 from wavekit_core.wavelets.plan import plan_of
@@ -369,14 +369,32 @@ def test_large_results_go_past_the_caches_and_are_the_same():
             assert torch.equal(image, synthesis(*found, bank, "periodization", (128, 192))[i])
 
 
+def test_the_room_to_work_in_is_less_than_a_level(monkeypatch):
+    asked = []
+    room = cpu._room
+    monkeypatch.setattr(cpu, "_room", lambda size: asked.append(size) or room(size))
+    before = torch.get_num_threads()
+    x = draw(1, 1, 512, 512, dtype=torch.float32)
+    try:
+        torch.set_num_threads(1)
+        for wavelet in ("haar", "bior4.4", "db4"):
+            synthesis(*analysis(x, FilterBank.from_pywt(wavelet), "periodization", 4), FilterBank.from_pywt(wavelet),
+                      "periodization", (512, 512))  # fmt: skip
+    finally:
+        torch.set_num_threads(before)
+    rows = 4 * 20 * 512  # of numbers of four bytes: a handful of rows
+    assert len(asked) == 6
+    assert max(asked) <= x.nbytes * (1 / 4 + 1 / 16) + rows
+
+
 def test_a_kernel_can_be_forced_and_says_what_it_does_not_serve(monkeypatch):
     bank, x = FilterBank.from_pywt("db2"), draw(4, 4)
-    with forced("haar"), pytest.raises(WavekitError, match="'haar' does not serve db2 in zero"):
+    with forced("haar"), pytest.raises(RecipeError, match="'haar' does not serve db2 in zero"):
         analysis(x, bank, "zero")
-    with pytest.raises(WavekitError, match="no transform kernel 'fast'; there are: haar"), forced("fast"):
+    with pytest.raises(RecipeError, match="no transform kernel 'fast'; there are: haar"), forced("fast"):
         pass
     monkeypatch.setenv("WAVEKIT_KERNEL", "lifting")
-    with pytest.raises(WavekitError, match="'lifting' does not serve"):
+    with pytest.raises(RecipeError, match="'lifting' does not serve"):
         analysis(x, bank, "zero")
 
 

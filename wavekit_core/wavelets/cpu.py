@@ -28,16 +28,16 @@ _kept = threading.local()
 
 def run_haar(operator: str, plan: Plan, x: Tensor, approx: Tensor, details: Sequence[Tensor]) -> None:
     number = _number(x)
-    sizes, kept, low, high = _haar_table(plan, operator)
+    sizes, (kept, rest), low, high = _haar_table(plan, operator)
     addresses = np.array([d.data_ptr() for d in details], dtype=np.int64)
     past = sum(_past(operator, plan, x, details))
     arguments = (x.data_ptr(), approx.data_ptr(), addresses, sizes, kept, number(low), number(high), past)
-    _spread(haar.split if operator == "split" else haar.join, x, 2 * kept, number(0.5), arguments)
+    _spread(haar.split if operator == "split" else haar.join, x, kept + rest, number(0.5), arguments)
 
 
 @lru_cache(maxsize=256)
-def _haar_table(plan: Plan, operator: str) -> tuple[np.ndarray, int, float, float]:
-    return np.array(plan.sizes, dtype=np.int64), _largest_kept(plan), *haar.ends(plan, operator)
+def _haar_table(plan: Plan, operator: str) -> tuple[np.ndarray, tuple[int, int], float, float]:
+    return np.array(plan.sizes, dtype=np.int64), _kept_between(plan), *haar.ends(plan, operator)
 
 
 def run_polyphase(operator: str, plan: Plan, x: Tensor, approx: Tensor, details: Sequence[Tensor]) -> None:
@@ -55,9 +55,9 @@ def _run_levels(
     table = table.copy()
     table[:, DETAILS] = [d.data_ptr() for d in details]
     table[:, PAST] = _past(operator, plan, x, details)
-    kept = _largest_kept(plan)
+    kept, rest = _kept_between(plan)
     kernel = KERNELS[name, operator, plan.axes]
-    _spread(kernel, x, 2 * kept + room, _number(x)(1), (x.data_ptr(), approx.data_ptr(), table, kept))
+    _spread(kernel, x, kept + rest + room, _number(x)(1), (x.data_ptr(), approx.data_ptr(), table, kept, rest))
 
 
 @lru_cache(maxsize=256)
@@ -94,10 +94,11 @@ def _sizes(plan: Plan) -> np.ndarray:
     return table
 
 
-def _largest_kept(plan: Plan) -> int:
-    """Numbers of the largest approximation between two levels, in whole cache lines."""
-    numbers = max((int(np.prod(size)) for size in plan.sizes[1:-1]), default=0)
-    return -(-numbers // LINE) * LINE
+def _kept_between(plan: Plan) -> tuple[int, int]:
+    """Numbers of the approximations between levels, which take turns in two places, in whole cache lines."""
+    numbers = [int(np.prod(size)) for size in plan.sizes[1:-1]]
+    first, second = (max(numbers[i::2], default=0) for i in (0, 1))
+    return -(-first // LINE) * LINE, -(-second // LINE) * LINE
 
 
 def _past(operator: str, plan: Plan, x: Tensor, details: Sequence[Tensor]) -> list[bool]:

@@ -158,7 +158,8 @@ def _join_level(x, height, width, a, d, half, low, high, past):  # type: ignore[
 def split(first, last, room, half, x, approx, details, sizes, kept, low, high, past):  # type: ignore[no-untyped-def]
     """All levels of the images from `first` to `last`: x to approx and, finest first, the details at the addresses `details`.
 
-    `sizes`: of the image and of each level's bands. `room`: two approximations of at most `kept` numbers. `past`: how many
+    `sizes`: of the image and of each level's bands. `room`: approximations between levels, which take turns, the first
+    in `kept` numbers. `past`: how many
     levels' results, from the finest on, may go past the caches, as their rows are whole cache lines.
     """
     levels = len(details)
@@ -188,7 +189,7 @@ def join(first, last, room, half, x, approx, details, sizes, kept, low, high, pa
             if k == 0:
                 target = ahead(pointer(x, half), plane * sizes[0, 0] * sizes[0, 1])
             else:
-                target = ahead(pointer(room, half), k % 2 * kept)
+                target = ahead(pointer(room, half), (k + 1) % 2 * kept)
             d = ahead(pointer(details[k], half), plane * 3 * h * w)
             _join_level(target, sizes[k, 0], sizes[k, 1], source, d, half, low, high, k < past)
             source = target

@@ -27,7 +27,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 from torch import Tensor
 
-from wavekit_core.errors import WavekitError
+from wavekit_core.errors import RecipeError
 from wavekit_core.wavelets.plan import Plan
 
 VARIABLE = "WAVEKIT_KERNEL"
@@ -49,7 +49,7 @@ class Kernel:
 
 @contextmanager
 def forced(name: str | None) -> Iterator[None]:
-    """Within, transforms are computed by `name`, one of `names()`; None: by choice. Raises WavekitError for others."""
+    """Within, transforms are computed by `name`, one of `names()`; None: by choice. Raises RecipeError for others."""
     global _forced
     if name is not None:
         _known(name)
@@ -85,14 +85,14 @@ def names() -> list[str]:
 
 def _known(name: str) -> str:
     if name not in names():
-        raise WavekitError(f"there is no transform kernel {name!r}; there are: {', '.join(names())}")
+        raise RecipeError(f"there is no transform kernel {name!r}; there are: {', '.join(names())}")
     return name
 
 
 def chosen(plan: Plan, device: torch.device, dtype: torch.dtype) -> Kernel | None:
     """The kernel for `plan` on tensors of `device` and `dtype`. None: differentiable torch operations.
 
-    Raises WavekitError if the forced one does not serve it.
+    Raises RecipeError if the forced one does not serve it.
     """
     wanted = forced_name()
     if wanted in NATIVE:
@@ -102,7 +102,7 @@ def chosen(plan: Plan, device: torch.device, dtype: torch.dtype) -> Kernel | Non
             return kernel
     if wanted is not None:
         why = unavailable().get(wanted, f"does not serve {plan.bank.name} in {plan.mode} for {dtype} on {device.type}")
-        raise WavekitError(
+        raise RecipeError(
             f"the transform kernel {wanted!r} {why}; force another, or none ({VARIABLE} is what forces it)"
         )
     return None

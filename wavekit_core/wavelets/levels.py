@@ -15,8 +15,9 @@ DETAILS, PAST, DOWN, ALONG, SCALES, LENGTH = 4, 5, 6, 12, 18, 19
 
 def _splitting(step: Any, bands: int) -> Any:
     @compiled
-    def split(first, last, room, one, x, approx, table, kept):  # type: ignore[no-untyped-def]
-        """Planes from `first` to `last`. `room`: two approximations of at most `kept` numbers, and room for the step."""
+    def split(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+        """Planes from `first` to `last`. `room`: `kept` and `rest` numbers for the approximations between
+        levels, which take turns, and room for the step."""
         levels = len(table)
         for plane in range(first, last):
             source = ahead(pointer(x, one), plane * table[0, 0] * table[0, 1])
@@ -27,7 +28,7 @@ def _splitting(step: Any, bands: int) -> Any:
                     target = ahead(pointer(approx, one), plane * count)
                 d = ahead(pointer(table[k, DETAILS], one), plane * bands * count)
                 level = ahead(pointer(table.ctypes.data, plane), k * LENGTH)
-                step(source, target, d, ahead(pointer(room, one), 2 * kept), one, level)
+                step(source, target, d, ahead(pointer(room, one), kept + rest), one, level)
                 source = target
 
     return split
@@ -35,18 +36,18 @@ def _splitting(step: Any, bands: int) -> Any:
 
 def _joining(step: Any, bands: int) -> Any:
     @compiled
-    def join(first, last, room, one, x, approx, table, kept):  # type: ignore[no-untyped-def]
+    def join(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
         """The opposite direction."""
         levels = len(table)
         for plane in range(first, last):
             source = ahead(pointer(approx, one), plane * table[levels - 1, 2] * table[levels - 1, 3])
             for k in range(levels - 1, -1, -1):
-                target = ahead(pointer(room, one), k % 2 * kept)
+                target = ahead(pointer(room, one), (k + 1) % 2 * kept)
                 if k == 0:
                     target = ahead(pointer(x, one), plane * table[0, 0] * table[0, 1])
                 d = ahead(pointer(table[k, DETAILS], one), plane * bands * table[k, 2] * table[k, 3])
                 level = ahead(pointer(table.ctypes.data, plane), k * LENGTH)
-                step(target, source, d, ahead(pointer(room, one), 2 * kept), one, level)
+                step(target, source, d, ahead(pointer(room, one), kept + rest), one, level)
                 source = target
 
     return join

@@ -10,6 +10,7 @@ LOCK = {
     "python": "3.11.1",
     "torch": "2.6.0",
     "numpy": "2.0.0",
+    "transforms": "numba 0.68.1",
     "plugins": {"wavekit-core": {"version": "0.1.0", "sha256": "0" * 64}},
     "device": "cpu",
     "threads": 1,

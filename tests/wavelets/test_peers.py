@@ -11,9 +11,9 @@ import torch
 
 from wavekit_core.errors import PluginError, RecipeError
 from wavekit_core.wavelets import FilterBank, analysis, forced, synthesis
-from wavekit_core.wavelets import pytorch_wavelets_engine as engine
+from wavekit_core.wavelets.kernels import pytorch_wavelets as engine
+from wavekit_core.wavelets.kernels.pytorch_wavelets import refusal
 from wavekit_core.wavelets.peers import PEERS, Peer, default_dtype, found, pytorch_wavelets
-from wavekit_core.wavelets.pytorch_wavelets_engine import refusal
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GRADIENTS = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gradients.py"))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
 from wavekit_core.errors import RecipeError
-from wavekit_core.wavelets import MODES, FilterBank, analysis, cpu, forced, synthesis
+from wavekit_core.wavelets import MODES, FilterBank, analysis, forced, synthesis
 from wavekit_core.wavelets.borders import coefficient_count
-from wavekit_core.wavelets.kernels import available
+from wavekit_core.wavelets.kernels import available, cpu
 from wavekit_core.wavelets.plan import plan_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Level value", "ignore:.*functorch")
@@ -20,7 +20,7 @@ PYWAVELETS = [mode for mode in MODES if mode != "whole-symmetric"]
 WAVELETS = ["haar", "db2", "sym5", "coif3", "bior1.3", "bior2.2", "bior3.1", "bior4.4", "bior6.8", "rbio3.9", "rbio5.5"]
 SYMMETRIC = ["haar", "bior2.2", "bior2.6", "bior4.4", "bior6.8"]
 EXACT = 1e-10  # PyWavelets' tables are rounded: bior4.4 reconstructs to 2e-12
-LEAN = settings(max_examples=120, deadline=None, derandomize=True)
+LEAN = settings(max_examples=60, deadline=None, derandomize=True)
 cases = st.one_of(
     st.tuples(st.sampled_from(WAVELETS), st.sampled_from(PYWAVELETS)),
     st.tuples(st.sampled_from(SYMMETRIC), st.just("whole-symmetric")),
@@ -148,6 +148,17 @@ def test_every_wavelet_of_pywavelets(wavelet, mode):
     assert close(synthesis(*found, bank, mode, (5, 8)), torch.from_numpy(exact.copy()), 1e-12)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(1, 3), (4, 1), (1, 1)])
+def test_axes_of_one_sample_invert(mode, size):
+    x = draw(*size)
+    for wavelet in ("haar", "bior2.2", "bior4.4"):
+        bank = FilterBank.from_pywt(wavelet)
+        for kernel in kernels(bank, mode, 1, size, torch.float64):
+            with forced(kernel):
+                assert close(synthesis(*analysis(x, bank, mode), bank, mode, size), x, EXACT), kernel
+
+
 @LEAN
 @given(cases, sizes, st.integers(1, 3))
 def test_the_gradient_is_the_adjoint_and_the_map_is_linear(case, size, levels):
@@ -175,7 +186,7 @@ def test_the_gradient_is_the_adjoint_and_the_map_is_linear(case, size, levels):
 @pytest.mark.parametrize("kernel", ["torch", "polyphase", "haar"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("wavelet", "size", "levels"), [("haar", (3, 4), 2), ("bior2.2", (3, 5), 1), ("bior4.4", (2, 3), 2)]
+    ("wavelet", "size", "levels"), [("haar", (3, 4), 2), ("bior2.2", (3, 5), 1), ("bior4.4", (2, 3), 1)]
 )
 def test_gradients_of_every_order(wavelet, size, levels, mode, kernel):
     bank = FilterBank.from_pywt(wavelet)
@@ -202,7 +213,7 @@ def test_gradients_of_every_order(wavelet, size, levels, mode, kernel):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_rounded_once(dtype, mode, monkeypatch):
-    monkeypatch.setattr("wavekit_core.wavelets.operator.CHUNK", 300)  # several chunks
+    monkeypatch.setattr("wavekit_core.wavelets.faces.CHUNK", 300)  # several chunks
     bank, x = FilterBank.from_pywt("bior4.4"), draw(3, 2, 9, 14).to(dtype)
     found, wanted = analysis(x, bank, mode, 2), analysis(x.float(), bank, mode, 2)
     assert all(torch.equal(f, w.to(dtype)) for f, w in zip(flat(found), flat(wanted), strict=True))
@@ -286,18 +297,18 @@ def test_the_graph_is_captured_whole_with_its_gradients(mode, kernel):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_custom_operators_keep_their_promises(mode):
-    from wavekit_core.wavelets.operator import _described, _join_op, _split_op
+    from wavekit_core.wavelets.faces import described, join_op, split_op
 
     bank, x = FilterBank.from_pywt("bior2.2"), draw(2, 5, 6).requires_grad_()
-    arguments = (*_described(bank), mode, 2, [5, 6], False)
-    torch.library.opcheck(_split_op, (x, *arguments))
+    arguments = (*described(bank), mode, 2, [5, 6], False)
+    torch.library.opcheck(split_op, (x, *arguments))
     bands = [b.detach().requires_grad_() for b in flat(analysis(x, bank, mode, 2))]
-    torch.library.opcheck(_join_op, (bands, *_described(bank), mode, [5, 6], False))
+    torch.library.opcheck(join_op, (bands, *described(bank), mode, [5, 6], False))
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("wavelet", ["haar", "db3", "bior4.4"])
-@pytest.mark.parametrize("size", [2, 7, 16, 33])
+@pytest.mark.parametrize("size", [1, 2, 7, 16, 33])
 def test_signals_are_transformed_along_their_axis(wavelet, mode, size):
     bank = FilterBank.from_pywt(wavelet)
     if mode == "whole-symmetric" and not bank.whole_symmetric:
@@ -309,7 +320,7 @@ def test_signals_are_transformed_along_their_axis(wavelet, mode, size):
             approx, details = analysis(x, bank, mode, levels, axes=1)
             again = synthesis(approx, details, bank, mode, (size,))
         assert close(again, x, EXACT)
-        if mode != "whole-symmetric":
+        if mode != "whole-symmetric" and not (size == 1 and mode == "reflect"):  # PyWavelets refuses that
             low, high = pywt.dwt(x.numpy(), wavelet, mode)
             finest = analysis(x, bank, mode, 1, axes=1)
             assert close(finest[0], torch.from_numpy(low), 1e-12)
@@ -414,5 +425,7 @@ def test_what_is_refused():
         analysis(torch.ones(4), bank, "zero")
     with pytest.raises(ValueError, match="2×3 coefficients a band for an image of 4×5"):
         synthesis(torch.ones(2, 2), [torch.ones(3, 2, 2)], bank, "zero", (4, 5))
+    with pytest.raises(ValueError, match="at least one level, not 0"):
+        analysis(torch.ones(4, 4), bank, "zero", 0)
     with pytest.raises(ValueError, match="whole-symmetric needs"):
         analysis(torch.ones(4, 4), FilterBank.from_pywt("db2"), "whole-symmetric")

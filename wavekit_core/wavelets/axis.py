@@ -56,7 +56,7 @@ def synthesis_matrix(bank: FilterBank, mode: Mode, size: int) -> csr_array:
                     i %= count
                 elif extension == "reflect":
                     i = source(2 * i + band, size, extension) // 2
-                elif not 0 <= i < (count, highs)[band]:
+                if not 0 <= i < (count, highs)[band]:
                     continue
                 entries.append((n, band * count + i, taps[t]))
     return _matrix(entries, (size, 2 * count))

@@ -1,4 +1,4 @@
-"""One level along one axis, as sums of slices: plain torch operations on any device and dtype.
+"""Transforms as sums of slices: plain torch operations on any device and dtype.
 
 A slice's gradient is exact by construction, so there is no backward here to keep right.
 """
@@ -20,6 +20,9 @@ from wavekit_core.wavelets.borders import (
     high_count,
 )
 from wavekit_core.wavelets.filters import FilterBank
+from wavekit_core.wavelets.plan import level_sizes
+
+HALVES = (torch.float16, torch.bfloat16)  # computed in float32, and rounded once
 
 
 def split(x: Tensor, axis: int, bank: FilterBank, mode: Mode) -> tuple[Tensor, Tensor]:
@@ -70,7 +73,7 @@ def _extended(
     row = _narrow(torch.stack([low, high], at + 1).flatten(at, at + 1), axis, 0, size)
     row = extend(row, axis, 2 * before, 2 * (count + after) - size, mode)
     bands = row.unflatten(axis, (count + before + after, 2)).unbind(at + 1)
-    return bands[0], bands[1]
+    return bands[0], bands[1] if size > 1 else torch.zeros_like(bands[1])  # one sample has no high-pass coefficient
 
 
 def _narrow(x: Tensor, axis: int, start: int, count: int) -> Tensor:
@@ -95,3 +98,31 @@ def _weighted_sum(pieces: Sequence[Tensor], taps: Sequence[float]) -> Tensor:
     for term in terms[1:]:
         total = total + term
     return total
+
+
+def split_levels(x: Tensor, bank: FilterBank, mode: Mode, levels: int, axes: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """`analysis`: the approximation, and the details coarse to fine."""
+    details: list[Tensor] = []
+    dtype, x = x.dtype, x.float() if x.dtype in HALVES else x
+    for _ in range(levels):
+        low, high = split(x, -1, bank, mode)
+        if axes == 2:
+            low, horizontal = split(low, -2, bank, mode)
+            high = torch.stack([horizontal, *split(high, -2, bank, mode)], -3)
+        details.insert(0, high.to(dtype))
+        x = low
+    return x.to(dtype), tuple(details)
+
+
+def join_levels(bands: Sequence[Tensor], bank: FilterBank, mode: Mode, size: tuple[int, ...]) -> Tensor:
+    """`synthesis` of the approximation and the details, coarse to fine."""
+    dtype, x = bands[0].dtype, bands[0]
+    x = x.float() if dtype in HALVES else x
+    for details, n in zip(bands[1:], level_sizes(bank, mode, len(bands) - 1, size)[-2::-1], strict=True):
+        high = details.float() if dtype in HALVES else details
+        if len(size) == 2:
+            horizontal, vertical, diagonal = high.unbind(-3)
+            x = join(x, horizontal, -2, bank, mode, n[0])
+            high = join(vertical, diagonal, -2, bank, mode, n[0])
+        x = join(x, high, -1, bank, mode, n[-1])
+    return x.to(dtype)

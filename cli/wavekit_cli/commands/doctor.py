@@ -61,7 +61,7 @@ def _kernels() -> None:
     for name in kernels.names():
         echo(f"transform kernel {name}: {'usable' if name in usable else _native(name)}")
     if usable & {"haar", "lifting", "polyphase"}:
-        from wavekit_core.wavelets import haar
+        from wavekit_core.wavelets.kernels import haar
 
         kept = getattr(getattr(haar.split, "stats", None), "cache_path", None)
         echo(f"compiled kernels: {kept or 'nowhere to keep them, compiled in every process; set NUMBA_CACHE_DIR'}")

@@ -20,7 +20,7 @@ class Bior(WaveletTransform):
     Images (..., C, H, W) to a pyramid with details (..., C, 3, h, w). `bior2.2` is the 5/3 and `bior4.4` the 9/7
     wavelet of JPEG 2000; `rbio` changes analysis and synthesis filters over. Not orthonormal: the energy of the
     coefficients is not that of the pixels, and the gradient of the transform is not its inverse. The kernels are
-    `wavekit_core.wavelets.lifting` (5/3 and 9/7) and `wavekit_core.wavelets.polyphase`.
+    `wavekit_core.wavelets.kernels.lifting` (5/3 and 9/7) and `wavekit_core.wavelets.kernels.polyphase`.
     """
 
     def __init__(

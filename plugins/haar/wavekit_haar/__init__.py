@@ -8,7 +8,7 @@ class Haar(WaveletTransform):
 
     Images (..., C, H, W) to a pyramid with details (..., C, 3, H / 2^k, W / 2^k), rounded up. A 2×2 block `a b / c d`
     gives cA = (a+b+c+d)/2, cH = (a+b-c-d)/2, cV = (a-b+c-d)/2, cD = (a-b-c+d)/2. One detail of level k is seen in
-    2^k×2^k pixels and nowhere else. At even sizes all modes are the same. The kernel is `wavekit_core.wavelets.haar`.
+    2^k×2^k pixels and nowhere else. At even sizes all modes are the same. The kernel is `wavekit_core.wavelets.kernels.haar`.
     """
 
     def __init__(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from wavekit_core.wavelets import lifting_kernel, polyphase
-from wavekit_core.wavelets.compiled import compiled
-from wavekit_core.wavelets.vectors import ahead, pointer
+from wavekit_core.wavelets.kernels import lifting_kernel, polyphase
+from wavekit_core.wavelets.kernels.compiled import compiled
+from wavekit_core.wavelets.kernels.vectors import ahead, pointer
 
 # A level is a row of numbers: height, width, h, w, address of its details, whether results go past the caches, and from here
 # on what the kernel of the level wants to know. A signal has the height 1.

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from wavekit_core.wavelets.compiled import compiled, inlined
-from wavekit_core.wavelets.plan import Plan
-from wavekit_core.wavelets.vectors import (
+from wavekit_core.wavelets.kernels.compiled import compiled, inlined
+from wavekit_core.wavelets.kernels.vectors import (
     ahead,
     evens,
     fma,
@@ -29,6 +28,7 @@ from wavekit_core.wavelets.vectors import (
     zipped_first,
     zipped_last,
 )
+from wavekit_core.wavelets.plan import Plan
 
 
 class PairTable(NamedTuple):

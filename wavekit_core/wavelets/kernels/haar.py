@@ -12,10 +12,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from wavekit_core.wavelets.compiled import compiled, inlined
 from wavekit_core.wavelets.filters import FilterBank
-from wavekit_core.wavelets.plan import Plan
-from wavekit_core.wavelets.vectors import (
+from wavekit_core.wavelets.kernels.compiled import compiled, inlined
+from wavekit_core.wavelets.kernels.vectors import (
     ahead,
     evens,
     load,
@@ -27,6 +26,7 @@ from wavekit_core.wavelets.vectors import (
     zipped_first,
     zipped_last,
 )
+from wavekit_core.wavelets.plan import Plan
 
 HAAR = FilterBank.from_scaling("haar", (math.sqrt(0.5), math.sqrt(0.5)))
 

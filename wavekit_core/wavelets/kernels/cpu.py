@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavekit_core.wavelets import haar, lifting, polyphase
-from wavekit_core.wavelets.levels import ALONG, DETAILS, DOWN, KERNELS, LENGTH, PAST, SCALES
+from wavekit_core.wavelets.kernels import haar, lifting, polyphase
+from wavekit_core.wavelets.kernels.levels import ALONG, DETAILS, DOWN, KERNELS, LENGTH, PAST, SCALES
+from wavekit_core.wavelets.kernels.threads import share, together
+from wavekit_core.wavelets.kernels.vectors import LINE
 from wavekit_core.wavelets.plan import Plan
-from wavekit_core.wavelets.threads import share, together
-from wavekit_core.wavelets.vectors import LINE
 
 LARGE = 1 << 19  # bytes of results from which on they are written past the caches
 

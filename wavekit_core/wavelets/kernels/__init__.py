@@ -1,10 +1,10 @@
 """What computes a transform: the choice, and how to force it.
 
 ====================  =============================================================================================
-`haar`                numba on the CPU, Haar: one pass over the image (`wavekit_core.wavelets.haar`)
-`lifting`             numba on the CPU, 5/3 and 9/7 in float32 (`wavekit_core.wavelets.lifting`)
-`polyphase`           numba on the CPU, any bank, mode and size (`wavekit_core.wavelets.polyphase`)
-`triton`              CUDA, any bank (`wavekit_core.wavelets.triton_kernels`)
+`haar`                numba on the CPU, Haar: one pass over the image (`wavekit_core.wavelets.kernels.haar`)
+`lifting`             numba on the CPU, 5/3 and 9/7 in float32 (`wavekit_core.wavelets.kernels.lifting`)
+`polyphase`           numba on the CPU, any bank, mode and size (`wavekit_core.wavelets.kernels.polyphase`)
+`triton`              CUDA, any bank (`wavekit_core.wavelets.kernels.cuda`)
 `torch`               plain torch operations on any device: the reference (`wavekit_core.wavelets.slices`)
 `pytorch-wavelets`    the library of this name where it is right: zero, and periodization at even sizes longer than
                       the filters; only if it is forced
@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from wavekit_core.errors import RecipeError
+from wavekit_core.wavelets.kernels import cuda
 from wavekit_core.wavelets.plan import Plan
 
 VARIABLE = "WAVEKIT_KERNEL"
@@ -112,15 +113,17 @@ def chosen(plan: Plan, device: torch.device, dtype: torch.dtype) -> Kernel | Non
 def available() -> tuple[Kernel, ...]:
     """The kernels that can be used here, in the order in which they are tried."""
     kernels: list[Kernel] = []
+    wide, single = (torch.float32, torch.float64), (torch.float32,)
     if "haar" not in unavailable():
-        from wavekit_core.wavelets import cpu, haar, lifting
+        from wavekit_core.wavelets.kernels import cpu, haar, lifting
 
-        wide, single = (torch.float32, torch.float64), (torch.float32,)
         kernels += [
             Kernel("haar", partial(_on, "cpu", wide, haar.serves), cpu.run_haar),
             Kernel("lifting", partial(_on, "cpu", single, lifting.serves), cpu.run_lifting),
             Kernel("polyphase", partial(_on, "cpu", wide, lambda plan: True), cpu.run_polyphase),
         ]
+    if "triton" not in unavailable():
+        kernels.append(Kernel("triton", partial(_on, "cuda", wide, cuda.serves), cuda.run))
     return tuple(kernels)
 
 
@@ -132,6 +135,8 @@ def _on(device: str, dtypes: Sequence[torch.dtype], serves: Callable[[Plan], boo
 def unavailable() -> dict[str, str]:
     """Kernels that cannot be used here, and why."""
     why: dict[str, str] = {}
+    if reason := cuda.unavailable():
+        why["triton"] = reason
     try:
         importlib.import_module("numba")
     except Exception as error:  # numba fails in many ways where it does not fit numpy or the processor

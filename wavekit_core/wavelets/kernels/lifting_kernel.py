@@ -1,12 +1,12 @@
-"""The kernel of the lifting programs on the CPU (`wavekit_core.wavelets.lifting`)."""
+"""The kernel of the lifting programs on the CPU (`wavekit_core.wavelets.kernels.lifting`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from wavekit_core.wavelets.compiled import compiled, inlined
-from wavekit_core.wavelets.lifting import CHAIN, CIRCULAR, FOLDED, LIFT, LOAD, REACH, SPARE, WIDTH
-from wavekit_core.wavelets.vectors import (
+from wavekit_core.wavelets.kernels.compiled import compiled, inlined
+from wavekit_core.wavelets.kernels.lifting import CHAIN, CIRCULAR, FOLDED, LIFT, LOAD, REACH, SPARE, WIDTH
+from wavekit_core.wavelets.kernels.vectors import (
     ahead,
     evens,
     fma,

@@ -105,13 +105,14 @@ def _transposed(step: Step) -> Step:
     return transposed
 
 
-LOAD, LIFT, STORE, CHAIN = 0, 1, 2, 3
+LOAD, LIFT, STORE, CHAIN, FINISH = 0, 1, 2, 3, 4
 WIDTH = 8  # numbers a move
 
 
 class RowProgram(NamedTuple):
     """`moves` (n, 8): LOAD slot row, STORE slot row, LIFT slot slot-of-l slot-of-r, and CHAIN with the slots of consecutive rows
-    from below: every row but the first and last is lifted by its neighbours, one after the other. `weights` (n, 4) of these;
+    from below: every row but the first and last is lifted by its neighbours, one after the other. FINISH is a CHAIN that also
+    stores its last two rows; the row that the last but one is stands behind the slots. `weights` (n, 4) of these;
     number of `slots`; the two `scales`."""
 
     moves: np.ndarray
@@ -175,10 +176,12 @@ def row_program(plan: Plan, operator: str, size: int, dtype: str) -> RowProgram:
             for x in sources:
                 read[x] = max(read.get(x, 0), when)
     lifts.sort(key=lambda lift: lift[:2])
-    return _with_slots(lifts, size, scales, dtype)
+    return _with_slots(lifts, size, scales, dtype, finishing=operator == "split")
 
 
-def _with_slots(lifts: Sequence[Any], size: int, scales: tuple[float, float], dtype: str) -> RowProgram:
+def _with_slots(
+    lifts: Sequence[Any], size: int, scales: tuple[float, float], dtype: str, finishing: bool
+) -> RowProgram:
     steps = 1 + max(k for _, k, _, _ in lifts)
     groups: list[tuple[tuple[int, ...], tuple[float, ...]]] = []  # rows and weights
     i = 0
@@ -203,18 +206,22 @@ def _with_slots(lifts: Sequence[Any], size: int, scales: tuple[float, float], dt
         weights.append((*of, *(0.0,) * (4 - len(of))))
 
     for i, (rows, of) in enumerate(groups):
-        for x in rows:
+        for x in sorted(rows):  # as they lie in memory, so that they are fetched ahead
             if x not in slot:
                 if not free:
                     free.append(count)
                     count += 1
                 slot[x] = free.pop()
                 add((LOAD, slot[x], x))
-        add((CHAIN if len(rows) > 3 else LIFT, *(slot[x] for x in rows)), of)
-        for x in dict.fromkeys(rows):
-            if last[x] == i:
+        done = [x for x in dict.fromkeys(rows) if last[x] == i]
+        slots = tuple(slot[x] for x in rows)
+        if finishing and len(rows) > 3 and done == list(rows[-2:]):
+            add((FINISH, *slots, rows[-2]), of)
+        else:
+            add((CHAIN if len(rows) > 3 else LIFT, *slots), of)
+            for x in done:
                 add((STORE, slot[x], x))
-                free.append(slot[x])
+        free += [slot[x] for x in done]
     assert len(slot) == size
     return RowProgram(np.array(moves, dtype=np.int64), np.array(weights, dtype=dtype), count, scales)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wavekit_core.wavelets.kernels.compiled import compiled, inlined
-from wavekit_core.wavelets.kernels.lifting import CHAIN, CIRCULAR, FOLDED, LIFT, LOAD, REACH, SPARE, WIDTH
+from wavekit_core.wavelets.kernels.lifting import CHAIN, CIRCULAR, FINISH, FOLDED, LIFT, LOAD, REACH, SPARE, WIDTH
 from wavekit_core.wavelets.kernels.vectors import (
     ahead,
     evens,
@@ -54,6 +54,38 @@ def _chaining(lanes: int, four: bool) -> Any:
     return all_four if four else two
 
 
+def _finishing(lanes: int, four: bool) -> Any:
+    """A chain whose last two rows go, scaled, to where they belong."""
+
+    @inlined
+    def finish(r0, r1, r2, r3, r4, r5, j, weights, out4, scale4, past4, out5, scale5, past5):  # type: ignore[no-untyped-def]
+        if four:
+            x2, x3, x4, x5 = load(r2, j, lanes), load(r3, j, lanes), load(r4, j, lanes), load(r5, j, lanes)
+            x1 = fma(splat(weights[0], lanes), load(r0, j, lanes) + x2, load(r1, j, lanes))
+            x2 = fma(splat(weights[1], lanes), x1 + x3, x2)
+            x3 = fma(splat(weights[2], lanes), x2 + x4, x3)
+            store(r1, j, x1)
+            store(r2, j, x2)
+            store(r3, j, x3)
+            x4 = fma(splat(weights[3], lanes), x3 + x5, x4)
+        else:
+            x2, x4, x5 = load(r1, j, lanes), load(r2, j, lanes), load(r3, j, lanes)
+            x3 = fma(splat(weights[0], lanes), load(r0, j, lanes) + x4, x2)
+            store(r1, j, x3)
+            x4 = fma(splat(weights[1], lanes), x3 + x5, x4)
+        x4, x5 = x4 * splat(scale4, lanes), x5 * splat(scale5, lanes)
+        if past4:
+            stream(out4, j, x4)
+        else:
+            store(out4, j, x4)
+        if past5:
+            stream(out5, j, x5)
+        else:
+            store(out5, j, x5)
+
+    return finish
+
+
 def _scaling(lanes: int) -> Any:
     @inlined
     def scale(row, j, factor, out, past):  # type: ignore[no-untyped-def]
@@ -69,6 +101,8 @@ def _scaling(lanes: int) -> Any:
 _lift64, _lift16, _lift4, _lift1 = map(_lifting, (64, 16, 4, 1))
 _two16, _two4, _two1 = (_chaining(lanes, False) for lanes in (16, 4, 1))
 _four16, _four4, _four1 = (_chaining(lanes, True) for lanes in (16, 4, 1))
+_finish16, _finish4, _finish1 = (_finishing(lanes, False) for lanes in (16, 4, 1))
+_finish_four16, _finish_four4, _finish_four1 = (_finishing(lanes, True) for lanes in (16, 4, 1))
 _scale16, _scale4, _scale1 = map(_scaling, (16, 4, 1))
 
 
@@ -340,6 +374,59 @@ def _lift_rows(slots, move, part, steps, count, weights):  # type: ignore[no-unt
 
 
 @compiled
+def _finish_row(r0, r1, r2, r3, r4, r5, steps, count, weights, out4, scale4, past4, out5, scale5, past5):  # type: ignore[no-untyped-def]
+    j = 0
+    if steps == 2:
+        while j + 16 <= count:
+            _finish16(r0, r1, r2, r3, r3, r3, j, weights, out4, scale4, past4, out5, scale5, past5)
+            j += 16
+        while j + 4 <= count:
+            _finish4(r0, r1, r2, r3, r3, r3, j, weights, out4, scale4, False, out5, scale5, False)
+            j += 4
+        while j < count:
+            _finish1(r0, r1, r2, r3, r3, r3, j, weights, out4, scale4, False, out5, scale5, False)
+            j += 1
+    else:
+        while j + 16 <= count:
+            _finish_four16(r0, r1, r2, r3, r4, r5, j, weights, out4, scale4, past4, out5, scale5, past5)
+            j += 16
+        while j + 4 <= count:
+            _finish_four4(r0, r1, r2, r3, r4, r5, j, weights, out4, scale4, False, out5, scale5, False)
+            j += 4
+        while j < count:
+            _finish_four1(r0, r1, r2, r3, r4, r5, j, weights, out4, scale4, False, out5, scale5, False)
+            j += 1
+
+
+@compiled
+def _finish_rows(slots, move, part, steps, w, odd_width, weights, a, d, band, scales, past):  # type: ignore[no-untyped-def]
+    """A FINISH, of even samples and of odd ones."""
+    row = move[steps + 3]
+    i, parity = row // 2, row % 2  # and of the row above it
+    k, other = (row - 1) // 2, 1 - parity
+    for half in range(2):
+        base = ahead(slots, half * part)
+        r0, r1, r2 = ahead(base, move[1] * 2 * part), ahead(base, move[2] * 2 * part), ahead(base, move[3] * 2 * part)
+        r3 = ahead(base, move[4] * 2 * part)
+        r4 = r5 = r3
+        if steps == 4:
+            r4, r5 = ahead(base, move[5] * 2 * part), ahead(base, move[6] * 2 * part)
+        band4, band5 = (2 * parity + half, 2 * other + half)
+        out4 = _band(a, d, band, band4, i * w)
+        out5 = _band(a, d, band, band5, k * w)
+        _finish_row(r0, r1, r2, r3, r4, r5, steps, odd_width if half else w, weights, out4, scales[band4],
+                    past and band4 > 0, out5, scales[band5], past and band5 > 0)  # fmt: skip
+
+
+@inlined
+def _band(a, d, band, which, start):  # type: ignore[no-untyped-def]
+    """Number `start` of the approximation, cV, cH or cD."""
+    if which == 0:
+        return ahead(a, start)
+    return ahead(d, (1 if which == 1 else 0 if which == 2 else 2) * band + start)
+
+
+@compiled
 def _part(w):  # type: ignore[no-untyped-def]
     """`lifting.part` for kernels."""
     return (w + 15) // 16 * 16 + 2 * SPARE
@@ -360,6 +447,8 @@ def split_image(x, a, d, room, one, level):  # type: ignore[no-untyped-def]
         odd, row = ahead(even, part), move[2]
         if move[0] == LIFT or move[0] == CHAIN:
             _lift_rows(slots, move, part, along[1], w, ahead(weights, 4 * e))
+        elif move[0] == FINISH:
+            _finish_rows(slots, move, part, along[1], w, odd_width, ahead(weights, 4 * e), a, d, band, scales, past)
         elif move[0] == LOAD:
             _split_row(ahead(x, row * width), width, z, even, odd, along, one)
         else:

@@ -1,5 +1,10 @@
 """The operators, by every kernel: equal to PyWavelets, invertible, with the exact adjoint as gradient."""
 
+import os
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 import pywt
@@ -11,7 +16,7 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from wavekit_core.errors import RecipeError
 from wavekit_core.wavelets import MODES, FilterBank, analysis, forced, synthesis
 from wavekit_core.wavelets.borders import coefficient_count
-from wavekit_core.wavelets.kernels import available, cpu
+from wavekit_core.wavelets.kernels import available, compiled, cpu
 from wavekit_core.wavelets.plan import plan_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Level value", "ignore:.*functorch")
@@ -396,6 +401,34 @@ def test_the_room_to_work_in_is_less_than_a_level(monkeypatch):
     rows = 4 * 20 * 512  # of numbers of four bytes: a handful of rows
     assert len(asked) == 6
     assert max(asked) <= x.nbytes * (1 / 4 + 1 / 16) + rows
+
+
+def test_a_long_compilation_says_what_it_does(monkeypatch, caplog):
+    monkeypatch.setattr(cpu, "PATIENCE", 0.01)
+    with cpu._announced():
+        time.sleep(0.2)
+    assert "compiling the kernels of this transform" in caplog.text
+    caplog.clear()
+    with cpu._announced():
+        pass
+    time.sleep(0.05)
+    assert not caplog.text
+
+
+def test_kernels_are_kept_under_the_digest_of_their_sources(tmp_path):
+    script = (
+        "import torch; from wavekit_core.wavelets import FilterBank, analysis\n"
+        "analysis(torch.ones(1, 4, 4), FilterBank.from_pywt('haar'), 'zero')\n"
+        "from wavekit_core.wavelets.kernels import haar; print(sum(haar.split.stats.cache_hits.values()))"
+    )
+    found = []
+    for _ in range(2):
+        env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+        found.append(
+            subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+        )
+    assert [int(one.stdout) for one in found] == [0, 1]
+    assert [folder.name for folder in tmp_path.iterdir()] == [compiled.places()[0].name]
 
 
 def test_a_kernel_can_be_forced_and_says_what_it_does_not_serve(monkeypatch):

@@ -1,19 +1,56 @@
-"""How kernels are compiled: without Python's lock, on first use, and kept on disk where there is a place to keep them."""
+"""How kernels are compiled: without Python's lock, on first use, and kept on disk where there is a place to keep them.
+
+numba keeps what it compiled by the file that a function stands in, and does not see when a function that it calls, in another
+file, is changed. Therefore the folder is named by the digest of all sources here: a changed kernel is never an old one.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numba
 
+HERE = Path(__file__).parent
+
 
 def compiled(function: Any) -> Any:
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder that can be written to
-        return numba.njit(nogil=True)(function)
+    """A kernel: `function`, compiled when it is first called."""
+    before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    for folder in places():
+        try:
+            numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+            return numba.njit(nogil=True, cache=True)(function)
+        except RuntimeError:  # cannot be written to
+            continue
+        finally:
+            numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
+    return numba.njit(nogil=True)(function)
 
 
 def inlined(function: Any) -> Any:
     """A piece of a kernel, put where it is called."""
     return numba.njit(nogil=True, forceinline=True)(function)
+
+
+def pasted(function: Any) -> Any:
+    """A piece of one kernel, put where it is called before anything is compiled: for large pieces, which would otherwise be
+    compiled twice, and for those that take functions."""
+    return numba.njit(nogil=True, inline="always")(function)
+
+
+@lru_cache(maxsize=1)
+def places() -> tuple[Path, ...]:
+    """Where kernels are kept, the first that can be written to: NUMBA_CACHE_DIR, if it is set; beside the package; the user's
+    cache."""
+    total = hashlib.sha256()
+    for path in sorted(HERE.glob("*.py")):
+        total.update(path.read_bytes())
+    name = f"wavekit-kernels-{total.hexdigest()[:16]}"
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        return (Path(given) / name,)
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (HERE / "__pycache__" / name, user / name)

@@ -6,8 +6,10 @@ They take whole tensors in memory order, x (P, *size), approx (P, *size of the l
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,7 +25,10 @@ from wavekit_core.wavelets.plan import Plan
 
 LARGE = 1 << 19  # bytes of results from which on they are written past the caches
 
+PATIENCE = 2.0  # seconds
+
 _kept = threading.local()
+_compiled: set[Any] = set()  # kernels that have been called, with the type of their numbers
 
 
 def run_haar(operator: str, plan: Plan, x: Tensor, approx: Tensor, details: Sequence[Tensor]) -> None:
@@ -121,10 +126,27 @@ def _spread(kernel: Any, x: Tensor, room: int, number: Any, arguments: Sequence[
     size = -(-room * number.itemsize // LINE) * LINE
     address = _room(len(parts) * size)
     jobs = [partial(kernel, *part, address + i * size, number, *arguments) for i, part in enumerate(parts)]
-    if len(jobs) == 1:
-        jobs[0]()
-    else:
+    if (kernel, number) not in _compiled:
+        with _announced():
+            jobs.pop(0)()
+        _compiled.add((kernel, number))
+    if len(jobs) > 1:
         together(jobs)
+    elif jobs:
+        jobs[0]()
+
+
+@contextmanager
+def _announced() -> Iterator[None]:
+    """Says what takes so long, if the first call has to compile its kernel and takes longer than one would wait."""
+    text = "compiling the kernels of this transform, once for this machine: up to 20 seconds"
+    timer = threading.Timer(PATIENCE, logging.getLogger("wavekit").warning, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _room(size: int) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from wavekit_core.wavelets.kernels import lifting_kernel, polyphase
-from wavekit_core.wavelets.kernels.compiled import compiled
+from wavekit_core.wavelets.kernels.compiled import compiled, pasted
 from wavekit_core.wavelets.kernels.vectors import ahead, pointer
 
 # A level is a row of numbers: height, width, h, w, address of its details, whether results go past the caches, and from here
@@ -13,51 +11,78 @@ from wavekit_core.wavelets.kernels.vectors import ahead, pointer
 DETAILS, PAST, DOWN, ALONG, SCALES, LENGTH = 4, 5, 6, 12, 18, 19
 
 
-def _splitting(step: Any, bands: int) -> Any:
-    @compiled
-    def split(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
-        """Planes from `first` to `last`. `room`: `kept` and `rest` numbers for the approximations between
-        levels, which take turns, and room for the step."""
-        levels = len(table)
-        for plane in range(first, last):
-            source = ahead(pointer(x, one), plane * table[0, 0] * table[0, 1])
-            for k in range(levels):
-                count = table[k, 2] * table[k, 3]
-                target = ahead(pointer(room, one), k % 2 * kept)
-                if k == levels - 1:
-                    target = ahead(pointer(approx, one), plane * count)
-                d = ahead(pointer(table[k, DETAILS], one), plane * bands * count)
-                level = ahead(pointer(table.ctypes.data, plane), k * LENGTH)
-                step(source, target, d, ahead(pointer(room, one), kept + rest), one, level)
-                source = target
-
-    return split
+@pasted
+def _split(step, bands, first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+    """Planes from `first` to `last`, a level by `step`, with `bands` of details. `room`: `kept` and `rest` numbers for the
+    approximations between levels, which take turns, and room for the step."""
+    levels = len(table)
+    rows = pointer(table.ctypes.data, first)
+    for plane in range(first, last):
+        source = ahead(pointer(x, one), plane * rows[0] * rows[1])
+        for k in range(levels):
+            level = ahead(rows, k * LENGTH)
+            count = level[2] * level[3]
+            target = ahead(pointer(room, one), k % 2 * kept)
+            if k == levels - 1:
+                target = ahead(pointer(approx, one), plane * count)
+            d = ahead(pointer(level[DETAILS], one), plane * bands * count)
+            step(source, target, d, ahead(pointer(room, one), kept + rest), one, level)
+            source = target
 
 
-def _joining(step: Any, bands: int) -> Any:
-    @compiled
-    def join(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
-        """The opposite direction."""
-        levels = len(table)
-        for plane in range(first, last):
-            source = ahead(pointer(approx, one), plane * table[levels - 1, 2] * table[levels - 1, 3])
-            for k in range(levels - 1, -1, -1):
-                target = ahead(pointer(room, one), (k + 1) % 2 * kept)
-                if k == 0:
-                    target = ahead(pointer(x, one), plane * table[0, 0] * table[0, 1])
-                d = ahead(pointer(table[k, DETAILS], one), plane * bands * table[k, 2] * table[k, 3])
-                level = ahead(pointer(table.ctypes.data, plane), k * LENGTH)
-                step(target, source, d, ahead(pointer(room, one), kept + rest), one, level)
-                source = target
+@pasted
+def _join(step, bands, first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+    """The opposite direction."""
+    levels = len(table)
+    rows = pointer(table.ctypes.data, first)
+    for plane in range(first, last):
+        level = ahead(rows, (levels - 1) * LENGTH)
+        source = ahead(pointer(approx, one), plane * level[2] * level[3])
+        for k in range(levels - 1, -1, -1):
+            level = ahead(rows, k * LENGTH)
+            target = ahead(pointer(room, one), (k + 1) % 2 * kept)
+            if k == 0:
+                target = ahead(pointer(x, one), plane * level[0] * level[1])
+            d = ahead(pointer(level[DETAILS], one), plane * bands * level[2] * level[3])
+            step(target, source, d, ahead(pointer(room, one), kept + rest), one, level)
+            source = target
 
-    return join
+
+@compiled
+def _lift_split(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+    _split(lifting_kernel.split_image, 3, first, last, room, one, x, approx, table, kept, rest)
+
+
+@compiled
+def _lift_join(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+    _join(lifting_kernel.join_image, 3, first, last, room, one, x, approx, table, kept, rest)
+
+
+@compiled
+def _filter_split(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+    _split(polyphase.split_image, 3, first, last, room, one, x, approx, table, kept, rest)
+
+
+@compiled
+def _filter_join(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+    _join(polyphase.join_image, 3, first, last, room, one, x, approx, table, kept, rest)
+
+
+@compiled
+def _filter_split_signals(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+    _split(polyphase.split_signal, 1, first, last, room, one, x, approx, table, kept, rest)
+
+
+@compiled
+def _filter_join_signals(first, last, room, one, x, approx, table, kept, rest):  # type: ignore[no-untyped-def]
+    _join(polyphase.join_signal, 1, first, last, room, one, x, approx, table, kept, rest)
 
 
 KERNELS = {
-    ("lifting", "split", 2): _splitting(lifting_kernel.split_image, 3),
-    ("lifting", "join", 2): _joining(lifting_kernel.join_image, 3),
-    ("polyphase", "split", 2): _splitting(polyphase.split_image, 3),
-    ("polyphase", "join", 2): _joining(polyphase.join_image, 3),
-    ("polyphase", "split", 1): _splitting(polyphase.split_signal, 1),
-    ("polyphase", "join", 1): _joining(polyphase.join_signal, 1),
+    ("lifting", "split", 2): _lift_split,
+    ("lifting", "join", 2): _lift_join,
+    ("polyphase", "split", 2): _filter_split,
+    ("polyphase", "join", 2): _filter_join,
+    ("polyphase", "split", 1): _filter_split_signals,
+    ("polyphase", "join", 1): _filter_join_signals,
 }

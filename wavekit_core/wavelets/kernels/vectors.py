@@ -19,7 +19,9 @@ from typing import Any
 from llvmlite import ir
 from numba import extending, types
 from numba.core.datamodel import models
-from numba.extending import overload, register_model
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.core.typing.templates import signature as sign
+from numba.extending import lower_builtin, register_model
 
 intrinsic: Any = extending.intrinsic
 
@@ -150,18 +152,15 @@ zipped_last = _shuffling("zipped_last", lambda n: [(n + i) // 2 + n * ((n + i) %
 
 
 def _arithmetic(symbol: Any, instruction: str) -> None:
-    def function(_: Any, a: Any, b: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, instruction)(*args)
+    @infer_global(symbol)
+    class Typed(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            a, b = args
+            return sign(a, a, b) if isinstance(a, Vector) and a == b else None
 
-        return a(a, b), code
-
-    function.__name__ = instruction
-    compiled = intrinsic(function)
-
-    @overload(symbol, inline="always")
-    def _(a, b):  # type: ignore[no-untyped-def]
-        return (lambda a, b: compiled(a, b)) if isinstance(a, Vector) and a == b else None
+    @lower_builtin(symbol, Vector, Vector)
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return getattr(builder, instruction)(*args)
 
 
 _arithmetic(operator.add, "fadd")

@@ -67,7 +67,13 @@ def main() -> None:
     if given.json:
         command = f"python benchmarks/wvae_kernels.py {' '.join(given.recipes)}"
         command += "".join(f" -s {one}" for one in given.settings)
-        result = {"title": "Kernels in training", "command": command, "machine": machine(), "commit": None, "rows": rows}
+        result = {
+            "title": "Kernels in training",
+            "command": command,
+            "machine": machine(),
+            "commit": None,
+            "rows": rows,
+        }
         given.json.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -145,7 +145,8 @@ def test_a_spec_that_cannot_be_installed_is_a_sentence(shelf, wavekit, tmp_path,
     )
     got, out, err = wavekit("plugins", "install", spec)
     assert (got, said in err) == (code, True), err
-    assert err.count("\n") == 1
+    told = [line for line in err.splitlines() if not line.startswith("asking pip")]  # progress, on a slow machine
+    assert len(told) == 1
     assert not out
 
 

@@ -23,10 +23,10 @@ from wavekit_core.spaces import ImageSpace
 @dataclass(frozen=True)
 class Findings:
     """What a check found. `spaces` are (name, description) along the pipeline; `flops` counts multiplications and additions
-    of a step's forward and backward passes (None where the model cannot be traced without data); `memory` is an estimate in
-    bytes of weights, optimizer, averages and saved activations while training; `latent` is how many numbers are drawn for an
-    image, where the model has a latent; `data_read` is False where their declared size was taken instead
-    of the data."""
+    of a step's forward and backward passes, on the average over the training (None where the model cannot be traced without
+    data); `memory` is an estimate in bytes of weights, optimizer, averages and saved activations while training; `latent` is
+    how many numbers are drawn for an image, where the model has a latent; `data_read` is False where their declared size was
+    taken instead of the data; `evaluations` are those of each stage's network for one image."""
 
     spaces: list[tuple[str, str]]
     parameters: dict[str, int]
@@ -35,6 +35,7 @@ class Findings:
     latent: int | None = None
     data_read: bool = True
     remarks: list[str] = field(default_factory=list)
+    evaluations: dict[str, int] = field(default_factory=dict)
 
 
 def check(recipe: Recipe) -> Findings:
@@ -70,7 +71,8 @@ def check(recipe: Recipe) -> Findings:
     _refuse_if_larger(memory, "a training step", recipe)
     latent = getattr(innermost(pipeline), "latent", None)
     numbers = latent.numbers if latent is not None else None
-    return Findings(_walk(recipe, pipeline), parameters, flops, memory, numbers, dataset is not None, remarks)
+    read, evaluations = dataset is not None, pipeline.evaluations_with(None)
+    return Findings(_walk(recipe, pipeline), parameters, flops, memory, numbers, read, remarks, evaluations)
 
 
 def innermost(generator: Generator) -> Generator:
@@ -146,7 +148,9 @@ def _trace(step: Step, recipe: Recipe, space: ImageSpace, classes: int, remarks:
                     torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t),
                 ):
                     step(name, batch).value.backward()
-                flops += counter.get_total_flops() * recipe.train.shards
+                objective = step.objectives[name]
+                often = (objective.during[1] - objective.during[0]) / objective.every
+                flops += round(counter.get_total_flops() * recipe.train.shards * often)
                 largest = max(largest, sum(saved.values()))
             if step.objectives and step.generator.reconstructs:
                 with torch.no_grad():

@@ -52,6 +52,14 @@ def evaluate(session: Session, watcher: Watcher) -> list[dict[str, Any]]:
     return rows
 
 
+def measured(session: Session, step: int, watcher: Watcher) -> dict[str, Any]:
+    """What evaluation.json holds, of the weights of `step`, which are in place."""
+    found: dict[str, Any] = {"step": step, "averaged": session.recipe.train.ema > 0}
+    if counts := session.pipeline.evaluations_with(None):
+        found["evaluations"] = counts
+    return found | {"figures": evaluate(session, watcher)}
+
+
 def without_classes(metric: Metric) -> str:
     """Why a metric that needs classes measures nothing on a data set that has none."""
     return (

@@ -8,6 +8,7 @@ A pipeline is itself a generator, so it can stand wherever one can.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -42,16 +43,16 @@ class Pipeline(Generator):
         self.generator = generator(self.spaces[-1])
         self.conditional = self.generator.conditional or (sampler is not None and sampler.conditional)
         self.sampler = sampler
-        if sampler is not None and (reason := sampler.refuses(self.generator)):
+        if sampler is not None and (reason := self.generator.refuses(sampler)):
             raise SpaceError(sampler, reason)
 
     @property
     def samples(self) -> bool:
-        return self.generator.samples if self.sampler is None else self.sampler.samples
+        return self.generator.samples_with(self.sampler)
 
     @property
     def reconstructs(self) -> bool:
-        return self.generator.reconstructs
+        return self.generator.reconstructs_with(self.sampler)
 
     @property
     def has_likelihood(self) -> bool:
@@ -76,7 +77,7 @@ class Pipeline(Generator):
             def loss(batch: Batch) -> Loss:
                 return objective.loss(self._represented(batch))
 
-            return Objective(objective.name, objective.parameters, loss, objective.optimizer)
+            return dataclasses.replace(objective, loss=loss)
 
         return [represented(objective) for objective in self.generator.objectives()]
 
@@ -86,26 +87,36 @@ class Pipeline(Generator):
             transform.fit(self.represent(batch.data, index) for batch in batches())
         self.generator.fit(lambda: map(self._represented, batches()))
 
-    def fit_sampler(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Let the sampler learn from the trained model; samplers of nested pipelines too."""
-        if isinstance(self.generator, Pipeline):
-            self.generator.fit_sampler(lambda: map(self._represented, batches()))
+    def refuses(self, sampler: Sampler) -> str | None:
         if self.sampler is not None:
-            self.sampler.fit(self.generator, lambda: map(self._represented, batches()))
+            return f"the pipeline inside has a sampler of its own, {type(self.sampler).__name__}; leave one of them out"
+        return self.generator.refuses(sampler)
+
+    def samples_with(self, sampler: Sampler | None) -> bool:
+        return self.generator.samples_with(self.sampler or sampler)
+
+    def reconstructs_with(self, sampler: Sampler | None) -> bool:
+        return self.generator.reconstructs_with(self.sampler or sampler)
+
+    def fit_sampler(self, batches: Callable[[], Iterable[Batch]], sampler: Sampler | None = None) -> None:
+        self.generator.fit_sampler(lambda: map(self._represented, batches()), self.sampler or sampler)
 
     def sample(self, count: int, labels: Tensor | None = None) -> Any:
-        if self.sampler is not None:
-            drawn = self.sampler.sample(self.generator, count, labels)
-        else:
-            drawn = self.generator.sample(count, labels)
-        return self.invert(require(self.spaces[-1], drawn, count, self.sampler or self.generator, "drawing samples"))
+        return self.sample_with(None, count, labels)
+
+    def sample_with(self, sampler: Sampler | None, count: int, labels: Tensor | None = None) -> Any:
+        sampler = self.sampler or sampler
+        drawn = self.generator.sample_with(sampler, count, labels)
+        return self.invert(require(self.spaces[-1], drawn, count, sampler or self.generator, "drawing samples"))
+
+    def evaluations_with(self, sampler: Sampler | None) -> dict[str, int]:
+        return self.generator.evaluations_with(self.sampler or sampler)
 
     def reconstruct(self, data: Any) -> Any:
-        represented = self.represent(data)
-        if self.sampler is not None:
-            given = self.sampler.reconstruct(self.generator, represented)
-        else:
-            given = self.generator.reconstruct(represented)
+        return self.reconstruct_with(None, data)
+
+    def reconstruct_with(self, sampler: Sampler | None, data: Any) -> Any:
+        given = self.generator.reconstruct_with(self.sampler or sampler, self.represent(data))
         return self.invert(require(self.spaces[-1], given, len(data), self.generator, "reconstructing"))
 
     def negative_log_likelihood(self, data: Any) -> Tensor:

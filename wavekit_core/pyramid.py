@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.spaces import ImageSpace, Space
 
 Norm = Literal["ortho", "mean", "whiten", "unit-range", "integer"]
@@ -101,7 +102,9 @@ class PyramidSpace(Space):
 
     `sizes` holds (height, width) of the details, coarse to fine; the approximation has the size of the coarsest.
     `norm` is one of the normalisations above. `orthonormal` says whether coefficient energy is pixel
-    energy in the native filters, whatever the norm: orthonormal wavelets, critically sampled, at even sizes.
+    energy in the native filters, whatever the norm: orthonormal wavelets, critically sampled, at even sizes. `bank` are the
+    filters, if the transform is one of filter banks: what goes from scale to scale (`wavekit_core.wavelets.scales`) needs
+    them.
     """
 
     image: ImageSpace
@@ -110,6 +113,7 @@ class PyramidSpace(Space):
     norm: str
     sizes: tuple[tuple[int, int], ...]
     orthonormal: bool = field(default=False)
+    bank: FilterBank | None = None
 
     @property
     def levels(self) -> int:

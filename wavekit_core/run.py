@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,22 @@ from wavekit_core.engine.loop import Loop
 from wavekit_core.engine.processes import Processes
 from wavekit_core.engine.step import Step
 from wavekit_core.errors import DamagedError, DivergedError, Interrupted, RecipeError, ResourceError
-from wavekit_core.evaluation import evaluate
+from wavekit_core.evaluation import measured
 from wavekit_core.recipe import resolved
 from wavekit_core.recipe.recipe import Recipe, from_value
 from wavekit_core.recipe.source import parse
 from wavekit_core.registry import Entry, installed
 from wavekit_core.report.page import render
-from wavekit_core.runs import facts
+from wavekit_core.runs import facts as environment
+from wavekit_core.runs.elsewhere import trained_elsewhere
 from wavekit_core.runs.folder import RunFolder
+from wavekit_core.runs.forms import State
 from wavekit_core.runs.publish import require_room
 from wavekit_core.session import Images, Session, use_threads
 from wavekit_core.spaces import ImageSpace
 from wavekit_core.watch import Watcher
+
+DRAWN = 100  # images of a timed drawing
 
 
 def start(
@@ -145,8 +150,14 @@ class Run:
             resumed = self._resume(resume_anyway, extend)
         else:
             resumed = None
-            self._create(source, found)
-            self.session.fit()
+            facts = self._facts()
+            donor = trained_elsewhere(self.folder, facts)
+            self._create(source, found, facts, donor)
+            if donor is None:
+                self.session.fit()
+            elif not self._taken_over(donor):
+                self._by_itself()
+                self._restore()
         if self.processes.count > 1:
             self.processes.share(self._state() | {"until": str(self.until).encode()})
         self._tell("run_started", folder=self.folder.path, resumed_from=resumed)
@@ -159,8 +170,7 @@ class Run:
         """Train beside the first process, from its state."""
         files = self.processes.share(None)
         self.until = int(files.pop("until"))
-        state = checkpoint.restore(self.model, self.averaged, files)
-        self.loop.step, self.loop.window = state.step, dict(state.window)
+        self._place(files)
         if self.loop.step < self.until:
             with interrupts.deferred():
                 self.loop.run(self.until, lambda row, seconds: None, lambda step: interrupts.received() is not None)
@@ -202,26 +212,28 @@ class Run:
     def _facts(self) -> dict[str, Any]:
         used: list[Entry] = [node.entry for node in self.recipe.checked.walk() if node.entry]
         data = self.session.dataset.digest()
-        found = facts.gather(used, self.session.device, data, self.recipe.digest(), self.recipe.seed)
+        found = environment.gather(used, self.session.device, data, self.recipe.digest(), self.recipe.seed)
         return found | {
             "name": self.recipe.name,
             "steps": self.until,
             "inexact": False,
             "processes": self.processes.count,
+            "training": self.recipe.training(),
         }
 
-    def _create(self, source: bytes, found: Findings) -> None:
+    def _create(self, source: bytes, found: Findings, facts: dict[str, Any], donor: RunFolder | None) -> None:
         known = {
             "parameters": found.parameters,
             "flops": found.flops,
             "latent": found.latent,
             "space": dataclasses.asdict(self.session.space),
             "classes": list(self.session.classes),
+            "trained_in": donor and (donor.lock().get("trained_in") or donor.path.name),
         }
         files = {
             "recipe.yaml": source,
             "resolved.yaml": resolved.text(self.recipe).encode(),
-            "lock.json": _json(self._facts() | known),
+            "lock.json": _json(facts | known),
         }
         self.folder.create(files)
 
@@ -229,7 +241,7 @@ class Run:
         lock = self.folder.lock()
         now = dict(lock)
         found = self._facts()
-        if changed := facts.differences(lock, found):
+        if changed := environment.differences(lock, found):
             if not anyway:
                 raise RecipeError(
                     f"{self.folder.path}: an exact resume is not possible; "
@@ -247,6 +259,11 @@ class Run:
         self.until = int(now["steps"])
         if now != lock:
             self.folder.put("lock.json", _json(now))
+        planned = min(lock["steps"], self.recipe.train.steps)  # without what --extend asked for
+        if now.get("trained_in") and max(self.folder.steps(), default=-1) < planned:
+            donor = trained_elsewhere(self.folder, lock)
+            if donor is None or not self._taken_over(donor):
+                self._by_itself()
         step = self._restore()
         if now["inexact"]:  # what was drawn further on came from other weights
             self.folder.drop_samples(after=step or 0)
@@ -265,6 +282,36 @@ class Run:
                 )
                 manager.unregister(name=plugin)
 
+    def _taken_over(self, donor: RunFolder) -> bool:
+        """Take over what a cell of the same grid trained: its log, its checkpoints, and pictures from them. What an earlier call
+        did stays. False if the donor is damaged."""
+        every, keep = self.recipe.train.checkpoint_every, self.recipe.train.keep
+        self.watcher.say(f"trained as cell {donor.path.name}: its weights are taken over")
+        try:
+            self.folder.take_logs(donor)
+            for step in donor.steps():
+                files = donor.checkpoint_files(step)
+                if step not in self.folder.steps():
+                    self.folder.save_checkpoint(step, files, keep)
+                self._place(files)
+                if every and step % every == 0 and step < self.until:
+                    self._preview()
+        except DamagedError as error:
+            self.watcher.warn(f"cell {donor.path.name} cannot be taken over: {error}")
+            return False
+        return self.loop.step == self.until
+
+    def _by_itself(self) -> None:
+        """Say in the lock that no other run trained this one's weights."""
+        self.watcher.say("no other cell gives its weights: this one trains by itself")
+        self.folder.put("lock.json", _json(self.folder.lock() | {"trained_in": None}))
+
+    def _place(self, files: dict[str, bytes]) -> State:
+        """Put a checkpoint's files into place. Raises DamagedError."""
+        state = checkpoint.restore(self.model, self.averaged, files)
+        self.loop.step, self.loop.window = state.step, dict(state.window)
+        return state
+
     def _restore(self) -> int | None:
         """Load the newest checkpoint that is whole and whose metrics are there; warn of every one that is not."""
         bad: list[int] = []
@@ -272,8 +319,7 @@ class Run:
             try:
                 if isinstance(files, DamagedError):
                     raise files
-                state = checkpoint.restore(self.model, self.averaged, files)
-                self.loop.step, self.loop.window = state.step, dict(state.window)
+                state = self._place(files)
                 self.folder.truncate_metrics(state.metrics.bytes)
                 self.folder.drop_checkpoints(bad)
                 return step
@@ -350,12 +396,22 @@ class Run:
         self._preview()
         with self.averaged.applied():
             if self.stale or self.folder.evaluated_step() != step:
-                rows = evaluate(self.session, self.watcher)
-                averaged = self.recipe.train.ema > 0
-                self.folder.put("evaluation.json", _json({"step": step, "averaged": averaged, "figures": rows}))
+                self.folder.put("evaluation.json", _json(measured(self.session, step, self.watcher)))
+            self._time(step)
             self.watcher.say("writing the report")
             self.folder.put("report.html", render(self.session, self.folder, step))
         self._tell("run_ended", folder=self.folder.path, step=step)
+
+    def _time(self, step: int) -> None:
+        """Note how long it takes to draw 100 images, unless it is known: it depends on the hour, and stands apart from all
+        that does not."""
+        trials, pipeline = self.recipe.samples.timed, self.session.pipeline
+        if not trials or not pipeline.samples or any(row["step"] == step for row in self.folder.drawings()):
+            return
+        seconds = self.session.drawing_seconds(pipeline, trials, DRAWN)
+        deviation = statistics.stdev(seconds) if trials > 1 else None
+        row = {"step": step, "drawn": DRAWN, "trials": trials, "seconds": statistics.fmean(seconds)}
+        self.folder.log_timing(row | {"deviation": deviation})
 
 
 def load_model(

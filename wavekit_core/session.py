@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from wavekit_core.engine.order import permutation
 from wavekit_core.engine.shards import seed, seed_from, seeded
-from wavekit_core.errors import DataError, ResourceError, SpaceError, WavekitError
-from wavekit_core.kinds import Batch, Dataset, Metric, Split
+from wavekit_core.errors import DataError, RecipeError, ResourceError, SpaceError, WavekitError
+from wavekit_core.kinds import Batch, Dataset, Metric, Sampler, Split
 from wavekit_core.pictures import quantise
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.faults import Fault, RecipeFaults
@@ -163,15 +164,35 @@ class Session:
                     control.fit_sampler(batches)
         return control
 
-    def fit_sampler(self, step: int) -> None:
+    def fit_sampler(self, step: int, pipeline: Pipeline | None = None) -> None:
         """Let the sampler learn what it needs from the weights of `step`, which are in place, and the training set."""
-        self.pipeline.eval()
+        pipeline = pipeline or self.pipeline
+        pipeline.eval()
         with (
             torch.no_grad(),
             seeded(self.recipe.seed, "fit sampler", step),
             self._passes("fitting the sampler") as batches,
         ):
-            self.pipeline.fit_sampler(batches)
+            pipeline.fit_sampler(batches)
+
+    def with_sampler(self, sampler: Sampler, step: int) -> Pipeline:
+        """The model, with the weights of `step`, under another sampler, which learns from the training set if it has to. Raises
+        SpaceError if it cannot draw from this model."""
+        trained = self.pipeline
+        made = Pipeline(self.space, lambda space: trained.generator, list(trained.transforms), sampler)  # type: ignore[arg-type]
+        made.to(self.device).eval()
+        if type(sampler).fit is not Sampler.fit:
+            self.fit_sampler(step, made)
+        return made
+
+    def require_label(self, model: Pipeline, label: int | None, said: str = "label") -> None:
+        """Raises RecipeError for a class that cannot be asked for; `said` is what the user calls it."""
+        if label is None:
+            return
+        if not (self.classes and model.conditional):
+            raise RecipeError(f"{said} {label}: this model was trained without classes; leave {said} out")
+        if not 0 <= label < len(self.classes):
+            raise RecipeError(f"{said} {label}: there are {len(self.classes)} classes, from 0")
 
     def fit(self) -> None:
         """Let transforms and generator learn what training needs."""
@@ -231,6 +252,30 @@ class Session:
         if classes[0] is None or not model.conditional:
             return drawn, None
         return drawn, torch.cat([c.cpu() for c in classes if c is not None])[:count]
+
+    @torch.no_grad()
+    def drawing_seconds(self, model: Pipeline, trials: int, count: int = 100) -> list[float]:
+        """Seconds that each of `trials` drawings of `count` images takes, in batches of `samples.batch_size`, after one that is
+        not timed."""
+        model.eval()
+        chunk = self.recipe.samples.batch_size
+        sizes = [min(chunk, count - start) for start in range(0, count, chunk)]
+        seconds = []
+        with seeded(self.recipe.seed, "timed"), self.watcher.phase("timing the drawing", trials + 1) as advance:
+            for trial in range(trials + 1):
+                advance(trial, f"{count} images")
+                self._wait()
+                begun = time.perf_counter()
+                for size in sizes:
+                    model.sample(size, self.labels(range(size)))
+                self._wait()
+                seconds.append(time.perf_counter() - begun)
+        return seconds[1:]
+
+    def _wait(self) -> None:
+        """Until the device has done what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     @torch.no_grad()
     def reconstruct(self, model: Pipeline, images: Tensor) -> Tensor:

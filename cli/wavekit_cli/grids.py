@@ -26,7 +26,11 @@ def run_cells(
 ) -> None:
     """Run a grid, or the one cell that is named. `run_one(recipe, source, folder)` runs a recipe in this process; with several
     processes, `wavekit argv` is started for every cell."""
+    from wavekit_core.grid import CellsFailed, claims_of, parted, recipe_text, run_grid
+
+    value, claimed = parted(value)
     cells = expand(value)
+    claims = claims_of(claimed, cells)
     if "WORLD_SIZE" in os.environ and cell is None:
         raise RecipeError("several processes train one cell; name it with --cell, or start a grid with --processes")
     if not is_first() and cell is not None:  # the first process keeps the grid's folder
@@ -36,7 +40,6 @@ def run_cells(
         return
 
     from wavekit_cli.console import watcher
-    from wavekit_core.grid import CellsFailed, recipe_text, run_grid
 
     def run_cell(one: Cell, place: Path) -> None:
         if processes == 1 or cell is not None:
@@ -49,7 +52,7 @@ def run_cells(
             raise CellsFailed("its processes failed, as said above", code)
 
     try:
-        run_grid(cells, source, folder, run_cell, watcher(), cell)
+        run_grid(cells, source, folder, run_cell, watcher(), cell, claims)
     except CellsFailed:
         _show_table(folder)
         raise
@@ -100,3 +103,6 @@ def _show_table(folder: Path) -> None:
         print_table(console, cells)
         for line in legend_of(cells):
             console.print(line, style="dim")
+        if "claims" in found:
+            console.print()
+            print_table(console, Cells(**found["claims"]["table"]))

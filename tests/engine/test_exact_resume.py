@@ -163,7 +163,7 @@ EDITS = {
     "step": lambda state: state.update(step=STOP - 1),
     "window": lambda state: state.update(window={}),
     "a sum of the window": lambda state: state["window"].update({"make/loss": 0.0}),
-    "steps of the window": lambda state: state["window"].update(steps=1),
+    "times in the window": lambda state: state["window"].update({"make/ times": 1.0}),
     "a number in an optimizer's group": lambda state: state["optimizer"].update({"make/group0/turns": 0}),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 
@@ -196,3 +197,52 @@ def test_on_step_can_stop_the_loop():
     loop = made(Model({"p": square}))
     loop.run(9, lambda *_: None, lambda step: step == 4)
     assert loop.step == 4
+
+
+# --- objectives that are not trained in every step
+
+
+@pytest.mark.parametrize(("every", "during"), [(1, (0.0, 1.0)), (3, (0.0, 1.0)), (2, (0.25, 0.75)), (1, (0.5, 1.0))])
+def test_an_objective_is_trained_in_the_steps_that_it_says(every, during):
+    objective = Objective("p", [], square, torch.optim.SGD, every, during)
+    steps = 12
+    begin, end = round(during[0] * steps), round(during[1] * steps)
+    expected = [s for s in range(begin, end) if (s - begin) % every == 0]
+    assert [s for s in range(steps) if objective.due(s, steps)] == expected
+    for step in range(steps + 1):
+        assert objective.times(step, steps) == sum(s < step for s in expected)
+
+
+def test_what_is_trained_at_the_end_is_trained_beyond_it():
+    assert Objective("p", [], square, torch.optim.SGD, during=(0.5, 1.0)).due(30, 12)
+    assert not Objective("p", [], square, torch.optim.SGD, during=(0.0, 0.5)).due(30, 12)
+
+
+class Seldom(Model):
+    """The second parameter is trained in every other step of the second half."""
+
+    def objectives(self):
+        always, seldom = super().objectives()
+        return [always, dataclasses.replace(seldom, every=2, during=(0.5, 1.0))]
+
+
+def test_rows_are_means_over_the_steps_in_which_an_objective_was_trained():
+    losses = {"a": lambda m, _: (m.a * m.a).sum(), "b": lambda m, _: (m.b * m.b).sum()}
+    loop = made(Seldom(losses), steps=8, log_every=4)
+    first, second = run(loop, 8)
+    square_of = 1 + 4 + 0.25  # of the start
+    shrink = 0.8**2  # of a squared length in a step
+    assert "b/loss" not in first
+    assert first["a/loss"] == pytest.approx(square_of * (1 + shrink + shrink**2 + shrink**3) / 4, rel=1e-12)
+    assert second["b/loss"] == pytest.approx(square_of * (1 + shrink) / 2, rel=1e-12)
+
+
+def test_an_objective_s_average_counts_its_own_steps():
+    losses = {"a": lambda m, _: (m.a * m.a).sum(), "b": lambda m, _: (m.b * m.b).sum()}
+    loop = made(Seldom(losses, start={"b": 1.0}), steps=8, ema=0.9)
+    run(loop, 8)
+    value = average = 1.0
+    for trained in (1, 2):  # in steps 4 and 6
+        value *= 0.8
+        average += (1 - min(0.9, (1 + trained) / (10 + trained))) * (value - average)
+    assert float(loop.averaged.tensors["b"]) == pytest.approx(average, rel=1e-12)

@@ -64,6 +64,9 @@ def test_a_forged_state_is_refused_although_its_digests_are_right(folder, change
         lambda d: d.update(recipe="short"),
         lambda d: d.update(plugins={"x": "1.0"}),
         lambda d: d.update(more=1),
+        lambda d: d.update(training="short"),
+        lambda d: d.update(trained_in=""),
+        lambda d: d.update(trained_in=3),
     ],
 )
 def test_a_forged_lock_is_refused_although_its_digests_are_right(folder, change):
@@ -72,7 +75,13 @@ def test_a_forged_lock_is_refused_although_its_digests_are_right(folder, change)
         folder.lock()
 
 
-@pytest.mark.parametrize("form", [{}, {"step": "20"}, {"step": 20, "averaged": 1, "figures": []}, {"step": 20}])
+FIGURES = {"step": 20, "averaged": True, "figures": []}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"step": "20"}, {"step": 20}, FIGURES | {"averaged": 1}, FIGURES | {"evaluations": {"network": -1}}],
+)
 def test_a_forged_evaluation_is_refused(folder, form):
     def change(data):
         data.clear()

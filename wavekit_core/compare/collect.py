@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from wavekit_core.errors import DamagedError, RecipeError
 from wavekit_core.recipe.faults import RecipeFaults
+from wavekit_core.recipe.recipe import NOT_TRAINING
 from wavekit_core.recipe.source import parse
-from wavekit_core.runs import manifest
 from wavekit_core.runs.folder import RunFolder, json_of
 
 AXES = {
@@ -47,6 +47,16 @@ class _TimingRow(BaseModel):
     images_per_second: Annotated[float, Field(ge=0)]
 
 
+class _DrawingRow(BaseModel):
+    model_config = _FORM
+
+    step: Annotated[int, Field(ge=0)]
+    drawn: Annotated[int, Field(ge=1)]
+    trials: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(gt=0)]
+    deviation: Annotated[float, Field(ge=0)] | None
+
+
 _FIGURES = TypeAdapter(list[_FigureRow])
 _METRICS = TypeAdapter(dict[str, int | float], config=_FORM)
 
@@ -56,7 +66,8 @@ class Run:
     """A run under the name that tells it apart.
 
     `recipe` is the resolved recipe as plain data; `terms` are the loss terms with their points (step, value); `seconds` the
-    points (step, seconds of training up to it); `evaluations` `{step, averaged, figures}`, by step.
+    points (step, seconds of training up to it); `drawing` the seconds for 100 images and their standard deviation over trials;
+    `evaluations` `{step, averaged, evaluations, figures}`, by step.
     """
 
     name: str
@@ -65,6 +76,7 @@ class Run:
     recipe: Mapping[str, Any]
     terms: Mapping[str, Sequence[tuple[int, float]]]
     seconds: Sequence[tuple[int, float]]
+    drawing: tuple[float, float | None] | None
     evaluations: Sequence[Mapping[str, Any]]
     step: int
 
@@ -83,6 +95,13 @@ class Run:
         return hashlib.sha256(json.dumps([alike, self.lock["steps"], self.lock["data"]]).encode()).hexdigest()
 
     @property
+    def breed(self) -> str:
+        """What runs have in common that differ in seed and in how they draw alone: their training's, but for the seed."""
+        unlike = (*NOT_TRAINING, "seed")
+        alike = {key: value for key, value in self.recipe.items() if key not in unlike}
+        return json.dumps([alike, self.lock["steps"], self.lock["data"]])
+
+    @property
     def newest(self) -> Mapping[str, Any] | None:
         """The last evaluation, if there is one."""
         return self.evaluations[-1] if self.evaluations else None
@@ -92,6 +111,12 @@ class Run:
         """Trained parameters of all objectives."""
         counts = self.lock.get("parameters")
         return None if counts is None else sum(counts.values())
+
+    @property
+    def network_evaluations(self) -> int | None:
+        """For one image, of the networks of all stages together; None where drawing is not a matter of them."""
+        found = (self.newest or {}).get("evaluations")
+        return sum(found.values()) if found else None
 
     def place(self, step: int, axis: str) -> float | None:
         """Where a step stands on one of AXES; None if the run does not know."""
@@ -130,7 +155,8 @@ def collect(folder: RunFolder, name: str) -> Run:
         _checked(_FIGURES, one["figures"], f"{folder.path}: figures of step {one['step']}")
     reached = [row["step"] for row in rows] + folder.steps() + [one["step"] for one in evaluations]
     batch = int(recipe["train"]["batch_size"])
-    return Run(name, folder, lock, recipe, terms, _seconds(folder, batch), evaluations, max(reached, default=0))
+    seconds, drawing = _seconds(folder, batch), _drawing(folder)
+    return Run(name, folder, lock, recipe, terms, seconds, drawing, evaluations, max(reached, default=0))
 
 
 def _recipe(content: bytes, path: Path) -> dict[str, Any]:
@@ -147,8 +173,10 @@ def _seconds(folder: RunFolder, batch: int) -> list[tuple[int, float]]:
     """Points (step, seconds of training up to it), from the rates in timing.jsonl. Of a step that was trained again after an
     interruption the last rate counts, as its weights do."""
     rates: dict[int, float] = {}
-    for line in _lines(folder.timing):
-        row = _checked(TypeAdapter(_TimingRow), json_of(line, folder.timing), folder.timing)
+    for line in folder.timings():
+        if "drawn" in line:
+            continue
+        row = _checked(TypeAdapter(_TimingRow), line, folder.timing)
         rates = {step: rate for step, rate in rates.items() if step < row.step}
         rates[row.step] = row.images_per_second
     points, total, before = [], 0.0, 0
@@ -159,11 +187,14 @@ def _seconds(folder: RunFolder, batch: int) -> list[tuple[int, float]]:
     return points
 
 
-def _lines(path: Path) -> list[bytes]:
-    if not path.exists() and not path.is_symlink():
-        return []
-    with manifest.opened(path) as file:
-        return file.read().splitlines()
+def _drawing(folder: RunFolder) -> tuple[float, float | None] | None:
+    """Seconds for 100 images of the newest step, and their standard deviation."""
+    rows = [_checked(TypeAdapter(_DrawingRow), row, folder.timing) for row in folder.drawings()]
+    if not rows:
+        return None
+    newest = max(rows, key=lambda row: row.step)
+    share = 100 / newest.drawn
+    return newest.seconds * share, None if newest.deviation is None else newest.deviation * share
 
 
 def _checked(form: TypeAdapter[Any], data: Any, where: object) -> Any:

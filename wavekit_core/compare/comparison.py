@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,12 +64,15 @@ class Comparison:
     notes: Sequence[str]
 
 
+DRAWING = "seconds for 100 images"
 FACTS: Mapping[str, Callable[[Run], Any]] = {
     "step": lambda run: run.step,
     "steps asked for": lambda run: run.lock["steps"],
     "images": lambda run: run.step * run.batch,
     "training seconds": lambda run: run.seconds[-1][1] if run.seconds else None,
     "images/s": lambda run: _rate(run),
+    DRAWING: lambda run: run.drawing[0] if run.drawing else None,
+    "evaluations": lambda run: run.network_evaluations,
     "FLOPs": lambda run: run.place(run.step, "flops"),
     "parameters": lambda run: run.parameters,
     "latent numbers": lambda run: run.lock.get("latent"),
@@ -78,7 +82,42 @@ FACTS: Mapping[str, Callable[[Run], Any]] = {
     "device": lambda run: run.lock["device"],
     "weights": lambda run: None if run.newest is None else "averaged" if run.newest["averaged"] else "last",
 }
-_AVERAGED_FACTS = ("training seconds", "images/s", "FLOPs", "parameters", "latent numbers")
+_AVERAGED_FACTS = (
+    "training seconds",
+    "images/s",
+    DRAWING,
+    "evaluations",
+    "FLOPs",
+    "parameters",
+    "latent numbers",
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Groups that differ in how they draw alone: what their sampler costs against what it gives."""
+
+    name: str
+    groups: Sequence[Group]
+
+
+def families(comparison: Comparison) -> list[Family]:
+    """The groups of a comparison by what they were trained on; named by what the names of its groups begin with."""
+    found: dict[str, list[Group]] = {}
+    for group in comparison.groups:
+        found.setdefault(comparison.runs[group.members[0]].breed, []).append(group)
+    starts = [_start([group.name for group in groups]) for groups in found.values()]
+    return [
+        Family(start if start and starts.count(start) == 1 else groups[0].name, groups)
+        for start, groups in zip(starts, found.values(), strict=True)
+    ]
+
+
+def _start(names: Sequence[str]) -> str:
+    """The words that names of several have in common at their beginning."""
+    words = [name.split("-") for name in names]
+    alike = itertools.takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False))
+    return "-".join(same[0] for same in alike)
 
 
 def compare(folders: Sequence[RunFolder], baseline: RunFolder | None = None) -> Comparison:

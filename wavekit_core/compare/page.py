@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import statistics
 from collections.abc import Sequence
 
+from matplotlib.ticker import LogLocator, NullFormatter
+
 from wavekit_core.compare.collect import AXES, Run
-from wavekit_core.compare.comparison import Comparison
+from wavekit_core.compare.comparison import DRAWING, Comparison, families
 from wavekit_core.compare.rows import facts_of, figures_of, means_of, settings_of
 from wavekit_core.report.cells import Cells, of_model
 from wavekit_core.report.curves import STYLES, TERM, Curve, Panel, panels
@@ -14,13 +17,15 @@ from wavekit_core.report.sections import HALF, SMALL, Section, page, picture, pl
 from wavekit_core.runs.manifest import listing
 
 
-def page_of(title: str, comparison: Comparison, against: str) -> bytes:
-    """One self-contained page; the curves stand against `against` first."""
+def page_of(title: str, comparison: Comparison, against: str, claims: Cells | None = None) -> bytes:
+    """One self-contained page; the curves stand against `against` first. `claims` is a table of a paper's claims beside ours."""
     sections = [
+        _claims(claims) if claims else None,
         _figures(comparison),
         _seeds(comparison),
         Section("Facts", _wide(facts_of(comparison))),
         Section("Settings that differ", _wide(settings_of(comparison))) if comparison.settings else None,
+        _costs(comparison),
         _curves(comparison, against),
         _pictures(comparison, "grid.png", "Samples", "Drawn with the same keys where the seeds are the same."),
         _pictures(
@@ -33,6 +38,15 @@ def page_of(title: str, comparison: Comparison, against: str) -> bytes:
 
 def _wide(cells: Cells) -> str:
     return f"<div class=wide>{table(*cells)}</div>"
+
+
+def _claims(claims: Cells) -> Section:
+    how = (
+        "<p class=dim>Each figure of the first cells over, or less, that of the second: the mean over pairs of cells of the same "
+        "seed ± its standard deviation (N − 1 in its denominator), beside what the paper says. “Reproduces” is within a tenth of "
+        "the paper's number.</p>"
+    )
+    return Section("Claims", _wide(claims) + how)
 
 
 def _figures(comparison: Comparison) -> Section:
@@ -77,6 +91,45 @@ def _curves(comparison: Comparison, against: str) -> Section | None:
     bodies = "".join(f'<div class="tab{index}">{body}</div>' for index, (_, body) in enumerate(tabs, 1))
     how = "<p class=dim>Losses are means over the steps between two points; runs of one colour differ only in seed.</p>"
     return Section("Curves", f"<div class=tabs>{inputs}{bodies}</div>{how}")
+
+
+def _costs(comparison: Comparison) -> Section | None:
+    """Every distance to real images against the time that drawing takes, where at least two runs know both."""
+    shown = []
+    for line in comparison.lines:
+        known = [
+            index
+            for index, row in enumerate(line.rows)
+            if row and row["floor"] is not None and _drawing(comparison, index)
+        ]
+        if line.better != "lower" or line.apart or len(known) < 2:
+            continue
+        curves = []
+        for number, family in enumerate(families(comparison)):
+            points = []
+            for group in family.groups:
+                if members := [index for index in group.members if index in known]:
+                    seconds = statistics.fmean(_drawing(comparison, index) for index in members)
+                    points.append((seconds, statistics.fmean(line.rows[index]["value"] for index in members)))  # type: ignore[index]
+            if points:
+                curves.append(Curve(family.name, sorted(points), f"C{number % 10}", marks=True))
+        shown.append(Panel(line.name, line.unit, curves, line.rows[known[0]]["floor"]))  # type: ignore[index]
+    if not shown:
+        return None
+    drawn = panels(shown, DRAWING)
+    for axes in drawn.axes:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    how = "<p class=dim>Means over seeds. A curve joins runs of the same training that are drawn from in different ways.</p>"
+    return Section("Figures against drawing", plot(drawn, f"Distances to real images against: {DRAWING}") + how)
+
+
+def _drawing(comparison: Comparison, index: int) -> float:
+    """Seconds for 100 images; 0 if a run does not know."""
+    drawing = comparison.runs[index].drawing
+    return drawing[0] if drawing else 0.0
 
 
 def _panels(comparison: Comparison, axis: str) -> list[Panel]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from typing import Any
 
-from wavekit_core.compare.comparison import FACTS, Comparison, Line, Mean
+from wavekit_core.compare.collect import Run
+from wavekit_core.compare.comparison import DRAWING, FACTS, Comparison, Line, Mean
 from wavekit_core.report.cells import Cells, label, number, without_empty
 
 BEST = "*"
@@ -57,7 +59,11 @@ def facts_of(comparison: Comparison) -> Cells:
     for name, fact in FACTS.items():
         values = [fact(run) for run in comparison.runs]
         if any(value is not None for value in values):
-            lines.append([name, *map(str if name == "seed" else _text, values)])
+            texts = list(map(str if name == "seed" else _text, values))
+            if name == DRAWING:
+                spreads = [_spread(run.drawing and run.drawing[1]) for run in comparison.runs]
+                texts = list(map(operator.add, texts, spreads))
+            lines.append([name, *texts])
     return Cells(["fact", *(run.name for run in comparison.runs)], lines)
 
 
@@ -131,7 +137,7 @@ def rows_of(comparison: Comparison) -> dict[str, Any]:
         "command": "wavekit compare " + " ".join(str(run.folder.path) for run in runs),
         "commit": " and ".join(dict.fromkeys(str(run.lock["git"]) for run in runs)),
         "machine": " and ".join(dict.fromkeys(_machine(run.lock) for run in runs)),
-        "runs": {run.name: {name: fact(run) for name, fact in FACTS.items()} for run in runs},
+        "runs": {run.name: {name: fact(run) for name, fact in FACTS.items()} | _deviation(run) for run in runs},
         "rows": rows,
         "groups": {group.name: [runs[index].name for index in group.members] for group in comparison.groups},
         "means": [
@@ -146,6 +152,11 @@ def rows_of(comparison: Comparison) -> dict[str, Any]:
         "tables": [{"head": table.head, "lines": table.lines} for table in tables_of(comparison)],
         "notes": list(comparison.notes),
     }
+
+
+def _deviation(run: Run) -> dict[str, float]:
+    """That of the time for drawing, where it is known."""
+    return {f"{DRAWING}, sd": run.drawing[1]} if run.drawing and run.drawing[1] is not None else {}
 
 
 def _rows(line: Line, comparison: Comparison) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +21,13 @@ class Averaged:
             self.tensors = {name: p.detach().clone() for name, p in self.parameters.items()}
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the parameters after `step` steps."""
+    def update(self, step: int, names: Sequence[str] | None = None) -> None:
+        """Take in the parameters of these names (all, by default), which have been trained in `step` steps."""
         if self.tensors:
             weight = 1 - min(self.decay, (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(self.tensors.values()), list(self.parameters.values()), weight)
+            chosen = list(self.tensors) if names is None else names
+            averages = [self.tensors[name] for name in chosen]
+            torch._foreach_lerp_(averages, [self.parameters[name] for name in chosen], weight)
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:

@@ -1,8 +1,8 @@
 """The training loop. It knows nothing of what it trains.
 
-A step takes one global batch of images, and for every objective: zero the gradients, add up the loss of every shard, clip,
-step its optimizer. Everything that must be exact on resume is a function of the step number, or in the checkpoint. Several
-processes compute different shards of the same batch, and the same step from their summed gradients.
+A step takes one global batch of images, and for every objective that is due: zero the gradients, add up the loss of every
+shard, clip, step its optimizer. Everything that must be exact on resume is a function of the step number, or in the
+checkpoint. Several processes compute different shards of the same batch, and the same step from their summed gradients.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from wavekit_core.engine.step import Step
 from wavekit_core.errors import DivergedError, PluginError
 from wavekit_core.kinds import Batch, Split
 from wavekit_core.recipe.recipe import Train
+
+_TIMES = " times"  # no term's name: how often an objective was trained since the last row
 
 
 class Loop:
@@ -55,6 +57,7 @@ class Loop:
         self.device = device
         self.step = 0
         self.window: dict[str, float] = {}
+        self.names = {name: model.names_of(name) for name in model.objectives}
 
     def run(self, until: int, on_row: Callable[[dict[str, Any], float], None], on_step: Callable[[int], bool]) -> None:
         """Train up to `until` steps. `on_row(row, seconds)` gets a row of means every `log_every` steps, `on_step(step)` every
@@ -108,14 +111,17 @@ class Loop:
         ):  # a preview ends with this; to walk over all modules takes as long as to seed
             self.model.train()
         self.model.set_rate(self.rate(self.step))
-        for name, optimizer in self.model.optimizers.items():
+        steps = self.settings.steps
+        due = {name: one for name, one in self.model.objectives.items() if one.due(self.step, steps)}
+        for name in due:
             self.model.zero_grad(set_to_none=True)
             terms, means = self._accumulate(name, shards)
             norm = self._clip(name)
             self._take_in(name, terms, means, norm)
-            optimizer.step()
+            self.model.optimizers[name].step()
         self.step += 1
-        self.averaged.update(self.step)
+        for name, objective in due.items():
+            self.averaged.update(objective.times(self.step, steps), self.names[name])
 
     def _accumulate(self, name: str, shards: list[Batch]) -> tuple[list[str], torch.Tensor]:
         """Add up the gradients of an objective over this process's shards, then over the processes. Names of the terms of its
@@ -157,8 +163,8 @@ class Loop:
                     "times the recipe's; lower the rate (lr) or clip harder (train.clip), and start again or go on from the last "
                     "checkpoint"
                 )
-            key = f"{objective}/{term}"
-            self.window[key] = self.window.get(key, 0.0) + value
+            self._add(f"{objective}/{term}", value)
+        self._add(f"{objective}/{_TIMES}", 1.0)
         if self.processes.count > 1:
             low, high = self.processes.range_of(values[-1])
             if low != high:  # parameters would drift apart without any other sign
@@ -166,12 +172,17 @@ class Loop:
                     f"the gradients of {objective!r} differ between processes (norms {low} to {high}): a loss went around Step; "
                     "every loss has to come from its Objective, so that its gradients are averaged"
                 )
-        self.window["steps"] = self.window.get("steps", 0) + (objective == next(iter(self.model.objectives)))
+
+    def _add(self, key: str, value: float) -> None:
+        self.window[key] = self.window.get(key, 0.0) + value
 
     def _row(self) -> dict[str, Any]:
-        steps = self.window.pop("steps", 1)
+        """Means over the steps in which an objective was trained; one that was not has no part in the row."""
         row: dict[str, Any] = {"step": self.step, "images": self.step * self.settings.batch_size}
-        row |= {key: value / steps for key, value in self.window.items()}
+        for key, value in self.window.items():
+            objective, term = key.split("/", 1)
+            if term != _TIMES:
+                row[key] = value / self.window[f"{objective}/{_TIMES}"]
         row["rate"] = self.rate(self.step - 1)
         self.window = {}
         return row

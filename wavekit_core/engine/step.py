@@ -42,6 +42,11 @@ class Step(nn.Module):
         ours = {id(p) for name in self.objectives for p in self.parameters_of(name)}
         return {name: p for name, p in self.generator.named_parameters() if id(p) in ours}
 
+    def names_of(self, objective: str) -> Sequence[str]:
+        """The names in the generator of the parameters that an objective trains."""
+        ours = {id(p) for p in self.parameters_of(objective)}
+        return [name for name, p in self.generator.named_parameters() if id(p) in ours]
+
     def set_rate(self, factor: float) -> None:
         """Every group's rate as a multiple of the one that it was made with."""
         for optimizer in self.optimizers.values():

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from wavekit_core.errors import DamagedError, RecipeError, WavekitError
+from wavekit_core.grid.claims import Claim
 from wavekit_core.grid.folder import GridFolder
 from wavekit_core.recipe import resolved
 from wavekit_core.recipe.grid import Cell
@@ -43,8 +44,9 @@ def run_grid(
     run_cell: Callable[[Cell, Path], None],
     watcher: Watcher,
     cell: str | None = None,
+    claims: Sequence[Claim] = (),
 ) -> None:
-    """Run the cells of a grid in a folder, one after the other, or the one named `cell`.
+    """Run the cells of a grid in a folder, one after the other, or the one named `cell`. The table sets `claims` beside them.
 
     `run_cell(cell, folder)` begins a run there or goes on with it, and owns its folder. Finished cells are passed over. A cell
     that fails is told of and the others run; an interruption ends the grid at once, and the same call goes on. `source` is the
@@ -56,7 +58,7 @@ def run_grid(
         hint = f"did you mean {near!r}?" if near else f"there are {', '.join(names[:12])}{', …' * (len(names) > 12)}"
         raise RecipeError(f"the grid has no cell {cell!r}; {hint}")
     grid = GridFolder(folder)
-    digests = grid.begun(cells, source)
+    digests = grid.begun(cells, source, claims)
     progress = _Progress(grid, digests, watcher)
     if cell is not None:
         run_cell(next(one for one in cells if one.name == cell), grid.cell(cell))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from wavekit_core.errors import BusyError, RecipeError
 from wavekit_core.grid.check import examine, read, require_whole
+from wavekit_core.grid.claims import Claim
 from wavekit_core.recipe import resolved
 from wavekit_core.recipe.grid import Cell
 from wavekit_core.recipe.recipe import Recipe
@@ -43,6 +44,7 @@ class GridFacts(BaseModel):
 
     format: Annotated[int, Field(ge=forms.FORMAT, le=forms.FORMAT)]
     cells: Annotated[list[CellFacts], Field(min_length=1)]
+    claims: list[Claim] = []
 
 
 class GridFolder:
@@ -93,9 +95,10 @@ class GridFolder:
                     roll_forward(self.path)
             yield
 
-    def begun(self, cells: Sequence[Cell], source: bytes) -> dict[str, str]:
+    def begun(self, cells: Sequence[Cell], source: bytes, claims: Sequence[Claim] = ()) -> dict[str, str]:
         """The digests of the cells' recipes by their names, in a folder that holds this grid: it is checked whole and made, or
-        compared. Raises RecipeFaults, RecipeError if the folder holds something else, with the difference."""
+        compared. Other claims of the same cells take the place of those that it holds. Raises RecipeFaults, RecipeError if the
+        folder holds something else, with the difference."""
         new = not self.exists
         if new:
             self._require_free()
@@ -103,12 +106,17 @@ class GridFolder:
         recipes = {one.cell.name: one.recipe for one in examined if one.recipe}
         if new:
             facts = [CellFacts(name=c.name, settings=c.settings, recipe=recipes[c.name].digest()) for c in cells]
-            content = _json(GridFacts(format=forms.FORMAT, cells=facts).model_dump())
+            content = _json(GridFacts(format=forms.FORMAT, cells=facts, claims=list(claims)).model_dump())
             with self.writing():
                 if not self.exists:  # else another process was faster
                     self._require_free()
                     publish_folder(self.path, {"grid.yaml": source, "grid.json": content})
         self._require_same(recipes)
+        held = self.facts()
+        if held.claims != list(claims):
+            with self.writing():
+                publish_listed(self.path, "grid.yaml", source)
+                publish_listed(self.path, "grid.json", _json(held.model_dump() | {"claims": _plain(claims)}))
         return {name: recipe.digest() for name, recipe in recipes.items()}
 
     def _require_free(self) -> None:
@@ -134,15 +142,30 @@ class GridFolder:
 
     def tabulate(self, names: Sequence[str]) -> None:
         """Write table.json and report.html of these cells, unless they stand there."""
-        from wavekit_core.compare import compare_page, compare_rows
+        from wavekit_core.compare import compare
+        from wavekit_core.compare.rows import rows_of
+        from wavekit_core.grid import verdicts
 
         if not names:
             return
-        folders = [RunFolder(self.cell(name)) for name in names]
+        facts = self.facts()
+        settings = {cell.name: cell.settings for cell in facts.cells}
         with self.writing():
-            table = _json(compare_rows(folders))
+            found = compare([RunFolder(self.cell(name)) for name in names])
+            rows, claimed = rows_of(found), None
+            if facts.claims:
+                cells = [(settings[name], run) for name, run in zip(names, found.runs, strict=True)]
+                said = verdicts.verdicts(facts.claims, cells)
+                claimed = verdicts.cells_of(said)
+                rows["claims"] = {
+                    "rows": verdicts.rows_of(said),
+                    "table": {"head": claimed.head, "lines": claimed.lines},
+                }
+            table = _json(rows)
             if self.file("table.json") != table or self.file("report.html") is None:
-                publish_listed(self.path, "report.html", compare_page(self.path.name, folders))
+                from wavekit_core.compare.page import page_of  # matplotlib only when it is drawn
+
+                publish_listed(self.path, "report.html", page_of(self.path.name, found, "steps", claimed))
                 publish_listed(self.path, "table.json", table)  # last: it says that the page is of now
 
 
@@ -159,6 +182,10 @@ def runs_in(path: Path) -> list[RunFolder]:
             f"{path}: is a grid without a finished cell; `wavekit run {path / 'grid.yaml'}` goes on with it"
         )
     return finished
+
+
+def _plain(claims: Sequence[Claim]) -> list[dict[str, Any]]:
+    return [claim.model_dump() for claim in claims]
 
 
 def _json(data: Any) -> bytes:

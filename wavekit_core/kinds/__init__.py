@@ -2,6 +2,8 @@
 
 from wavekit_core.component import Component
 from wavekit_core.kinds.dataset import Batch, Dataset, Split
+from wavekit_core.kinds.denoiser import Denoiser
+from wavekit_core.kinds.details import DetailGenerator, DetailSpace, Scales
 from wavekit_core.kinds.generator import Autoencoder, Generator, Loss, Objective, PosteriorState
 from wavekit_core.kinds.metric import Evidence, Figure, Metric
 from wavekit_core.kinds.regularizer import Regularizer
@@ -17,6 +19,9 @@ __all__ = [
     "Autoencoder",
     "Batch",
     "Dataset",
+    "Denoiser",
+    "DetailGenerator",
+    "DetailSpace",
     "Evidence",
     "Figure",
     "Generator",
@@ -26,6 +31,7 @@ __all__ = [
     "PosteriorState",
     "Regularizer",
     "Sampler",
+    "Scales",
     "Split",
     "Transform",
 ]

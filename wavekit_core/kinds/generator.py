@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from wavekit_core.component import Component, Slot
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds.dataset import Batch
 from wavekit_core.spaces import LatentSpace, Space
+
+if TYPE_CHECKING:
+    from wavekit_core.kinds.sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,28 @@ class Objective:
     """One loss with the parameters that it trains and their optimizer.
 
     `parameters` are torch parameter groups (dictionaries with `params` and options such as `lr`, `weight_decay`);
-    `optimizer` makes the optimizer from them, for example `functools.partial(torch.optim.Adam, lr=1e-3)`.
+    `optimizer` makes the optimizer from them, for example `functools.partial(torch.optim.Adam, lr=1e-3)`. It is trained in
+    every `every`-th step, from the first on, of the steps in `during`, a range given in shares of the training's steps
+    (0.0 to 1.0; what is trained at the end is trained in steps beyond it too).
     """
 
     name: str
     parameters: Sequence[dict[str, Any]]
     loss: Callable[[Batch], Loss]
     optimizer: Callable[[Sequence[dict[str, Any]]], torch.optim.Optimizer]
+    every: int = 1
+    during: tuple[float, float] = (0.0, 1.0)
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether it is trained in step `step` (from 0) of a training of `steps`."""
+        begin, end = (round(share * steps) for share in self.during)
+        return begin <= step and (step < end or self.during[1] >= 1) and (step - begin) % self.every == 0
+
+    def times(self, step: int, steps: int) -> int:
+        """In how many of the first `step` steps of a training of `steps` it is trained."""
+        begin, end = (round(share * steps) for share in self.during)
+        last = step if self.during[1] >= 1 else min(step, end)
+        return max(0, -(-(last - begin) // self.every))
 
 
 class Generator(Component, nn.Module, ABC):
@@ -70,6 +88,38 @@ class Generator(Component, nn.Module, ABC):
     def negative_log_likelihood(self, data: Any) -> Tensor:
         """(B,): -log p(data) in nats, or an upper bound of it, as a density over the space's values."""
         raise TypeError(f"{type(self).__name__} has no likelihood")
+
+    # With a sampler: what a pipeline asks of its generator. One that is made of generators hands the sampler on to those of
+    # them that take it; for any other, the sampler does the work.
+
+    def refuses(self, sampler: Sampler) -> str | None:
+        """Why `sampler` cannot draw from this model (reason; remedy), or None if it can."""
+        return sampler.refuses(self)
+
+    def samples_with(self, sampler: Sampler | None) -> bool:
+        """Whether it can draw new elements: by itself, or with a sampler that it does not refuse."""
+        return self.samples if sampler is None else sampler.samples
+
+    def reconstructs_with(self, sampler: Sampler | None) -> bool:
+        """Whether it can give an image back."""
+        return self.reconstructs
+
+    def fit_sampler(self, batches: Callable[[], Iterable[Batch]], sampler: Sampler | None = None) -> None:
+        """Let the sampler, and those inside, learn from the trained model and the training data."""
+        if sampler is not None:
+            sampler.fit(self, batches)
+
+    def sample_with(self, sampler: Sampler | None, count: int, labels: Tensor | None = None) -> Any:
+        """`count` new elements of the space."""
+        return self.sample(count, labels) if sampler is None else sampler.sample(self, count, labels)
+
+    def evaluations_with(self, sampler: Sampler | None) -> dict[str, int]:
+        """Evaluations of each stage's network for one image; none where that is no measure of the work."""
+        return {}
+
+    def reconstruct_with(self, sampler: Sampler | None, data: Any) -> Any:
+        """What remains of `data`."""
+        return self.reconstruct(data) if sampler is None else sampler.reconstruct(self, data)
 
     @property
     def samples(self) -> bool:

@@ -43,6 +43,11 @@ class Sampler(Component, nn.Module, ABC):
         return model.reconstruct(data)
 
     @property
+    def evaluations(self) -> int | None:
+        """Evaluations of the model's network for one image; None where that is no measure of the work."""
+        return None
+
+    @property
     def samples(self) -> bool:
         """Whether it draws new elements. One that only reconstructs does not, and its figures are never called generation."""
         return type(self).sample is not Sampler.sample

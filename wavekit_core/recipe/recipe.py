@@ -21,6 +21,7 @@ from wavekit_core.recipe.source import Value
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+NOT_TRAINING = ("name", "sampler", "samples", "evaluate", "control")  # what training does not read
 
 
 class Train(BaseModel):
@@ -53,12 +54,14 @@ class Train(BaseModel):
 
 
 class Draw(BaseModel):
-    """How samples are drawn: `count` for the evaluation, in chunks of `batch_size`, which are the unit of randomness."""
+    """How samples are drawn: `count` for the evaluation, in chunks of `batch_size`, which are the unit of randomness. Drawing of
+    100 images is timed `timed` times at the end (0: not at all)."""
 
     model_config = STRICT
 
     count: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 100
+    timed: Annotated[int, Field(ge=0, le=1000)] = 0
 
 
 class RunParts(Component):
@@ -116,7 +119,15 @@ class Recipe:
 
     def digest(self) -> str:
         """SHA-256 of the resolved recipe."""
-        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
+        return _digest(self.plain())
+
+    def training(self) -> str:
+        """SHA-256 of what training reads of it: recipes with the same train the same weights."""
+        return _digest({key: value for key, value in self.plain().items() if key not in NOT_TRAINING})
+
+
+def _digest(plain: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def load(path: Path, settings: Sequence[str] = ()) -> Recipe:
@@ -124,10 +135,21 @@ def load(path: Path, settings: Sequence[str] = ()) -> Recipe:
     return from_value(compose(path, settings))
 
 
+def _unclaimed(alone: Value, value: Value) -> Value:
+    """A recipe that is no grid without the claims of the grid that it was (`grid: null`). Raises RecipeFaults if it was none."""
+    claims = alone.get("claims")
+    if claims is None:
+        return alone
+    if claims.data is not None and value.get("grid") is None:
+        what = "`claims` are of the cells of a grid; write a `grid`, or take them away"
+        raise RecipeFaults([Fault(value.keys.get("claims", claims.mark), what, len("claims"))])
+    return Value({key: child for key, child in alone.data.items() if key != "claims"}, alone.mark, alone.keys)
+
+
 def from_value(value: Value) -> Recipe:
     """Check a composed recipe that is no grid. Raises RecipeFaults with every fault."""
     faults: list[Fault] = []
-    checked = check_arguments(RunParts, single(value), faults)
+    checked = check_arguments(RunParts, _unclaimed(single(value), value), faults)
     train = checked.values.get("train")
     if train and train.batch_size % train.shards:
         mark = value.at(["train", "shards"]).mark

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavekit_core.bands.section import bands
 from wavekit_core.pictures import grid
 from wavekit_core.report.cells import behind, figure_cells, of_model
 from wavekit_core.report.curves import STYLES, TERM, Curve, Panel, panels
@@ -183,7 +184,11 @@ def spaces(view: View) -> Section:
     if latent := getattr(pipeline.generator, "latent", None):
         rows.append((f"{type(pipeline.generator).__name__}, latent", latent))
     count = sum(p.numel() for p in pipeline.parameters() if p.requires_grad)
-    return Section("Spaces", table(["after", "space"], rows) + f"<p>{count:,} trained parameters.</p>")
+    said = f"{count:,} trained parameters."
+    if known := view.evaluation.get("evaluations"):
+        stages = ", ".join(f"{number:,} of the {stage}" for stage, number in known.items())
+        said += f" Evaluations for one image: {stages}."
+    return Section("Spaces", table(["after", "space"], rows) + f"<p>{html.escape(said)}</p>")
 
 
 def recipe(view: View) -> Section:
@@ -205,4 +210,4 @@ def environment(view: View) -> Section:
     return Section("Environment", table(["fact", "value"], rows))
 
 
-SECTIONS = (samples, figures, reconstructions, curves, spaces, recipe, environment)
+SECTIONS = (samples, figures, reconstructions, curves, spaces, bands, recipe, environment)

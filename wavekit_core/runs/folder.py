@@ -1,7 +1,7 @@
 """The run folder: what one execution of a recipe leaves, and how it is read back.
 
 recipe.yaml  resolved.yaml  lock.json       what was asked for, every default, the environment (published together)
-metrics.jsonl  timing.jsonl                 losses without a clock; rates
+metrics.jsonl  timing.jsonl                 losses without a clock; rates, and seconds of drawing
 checkpoints/step-N/                         weights, averaged weights, optimizer, state; a manifest
 samples/step-N/                             the sampler, pictures and samples from that checkpoint; a manifest
 evaluations/step-N/                         figures of that checkpoint, measured later; a manifest
@@ -193,6 +193,24 @@ class RunFolder:
     def log_timing(self, row: Mapping[str, Any]) -> None:
         append(self.timing, json.dumps(row))
 
+    def timings(self) -> list[dict[str, Any]]:
+        """The rows of timing.jsonl: rates of training, and seconds of drawing. Raises DamagedError."""
+        return [json_of(line, self.timing) for line in _content(self.timing).splitlines()]
+
+    def drawings(self) -> list[dict[str, Any]]:
+        """Those that say how long drawing takes: `{step, drawn, trials, seconds, deviation}`."""
+        return [row for row in self.timings() if "drawn" in row]
+
+    def take_logs(self, other: RunFolder) -> None:
+        """Take over the metrics and the rates of another run. Raises DamagedError."""
+        rates = [json.dumps(row) for row in other.timings() if "drawn" not in row]
+        for log, content in (
+            (self.metrics, other._log()),
+            (self.timing, "".join(f"{row}\n" for row in rates).encode()),
+        ):
+            if content:
+                publish_file(log, content)
+
     def log_facts(self) -> dict[str, Any]:
         """Length and digest of metrics.jsonl, for a checkpoint to refer to."""
         content = self._log()
@@ -209,11 +227,8 @@ class RunFolder:
         return [json_of(line, self.metrics) for line in self._log().splitlines()]
 
     def _log(self, length: int = -1) -> bytes:
-        """metrics.jsonl, or its beginning; nothing if there is none yet. Raises DamagedError for no regular file."""
-        if not os.path.lexists(self.metrics):
-            return b""
-        with manifest.opened(self.metrics) as file:
-            return file.read(length)
+        """metrics.jsonl, or its beginning."""
+        return _content(self.metrics, length)
 
     # --- results
 
@@ -260,8 +275,8 @@ class RunFolder:
         """Every evaluation that there is, by step ascending; evaluation.json speaks for its own step."""
         found = {step: self.evaluation(step) for step in self.evaluation_steps()}
         if head := self.head().get("evaluation.json"):
-            last = json_of(head, self.path / "evaluation.json")
-            found[last["step"]] = last
+            last = forms.read(forms.Evaluation, head, self.path / "evaluation.json")
+            found[last.step] = last.model_dump()
         return [found[step] for step in sorted(found)]
 
     def drop_evaluations(self, after: int) -> None:
@@ -283,6 +298,14 @@ class RunFolder:
             for name, content in sorted(manifest.read_checked(self.sample_folder(step)).items()):
                 total.update(f"{step}/{name}".encode() + content)
         return total.hexdigest()
+
+
+def _content(log: Path, length: int = -1) -> bytes:
+    """A log, or its beginning; nothing if there is none yet. Raises DamagedError for no regular file."""
+    if not os.path.lexists(log):
+        return b""
+    with manifest.opened(log) as file:
+        return file.read(length)
 
 
 def _steps(folder: Path) -> list[int]:

@@ -61,7 +61,8 @@ class Lock(BaseModel):
     """lock.json: what a run was started with.
 
     `parameters` by objective, `flops` of a step (None where they cannot be counted), `latent` the numbers of an autoencoder's
-    latent; `space` and `classes` of the images, so that samples need no data.
+    latent; `space` and `classes` of the images, so that samples need no data. `training` is the digest of what training reads of
+    the recipe; `trained_in` the run of the same grid that trained the weights, if not this one.
     """
 
     model_config = STRICT
@@ -87,15 +88,18 @@ class Lock(BaseModel):
     latent: Count | None
     space: Space
     classes: list[str]
+    training: Sha256 | None = None
+    trained_in: Annotated[str, Field(min_length=1, max_length=255)] | None = None
 
 
 class Evaluation(BaseModel):
-    """evaluation.json: the figures of the last checkpoint."""
+    """evaluation.json: the figures of the last checkpoint. `evaluations` are those of each stage's network for one image."""
 
     model_config = STRICT
 
     step: Count
     averaged: bool
+    evaluations: dict[str, Count] = {}
     figures: list[dict[str, Any]]
 
 

@@ -13,7 +13,7 @@ context:
     test_laws = transform_suite(Haar, {"levels": 3}, {"levels": 2, "norm": "mean"}, sources=[ImageSpace(3, 32, 32)])
     test_laws = regularizer_suite(GaussianKL, {"bands": "all"})                     # latents=[LatentSpace(…)]
     test_laws = generator_suite(WaveletVAE, {"regularizers": [{"use": "gaussian-kl"}]}, steps=60)    # spaces=[…]
-    test_laws = sampler_suite(PosteriorFit)            # model=KnownModel(…) for models other than autoencoders
+    test_laws = sampler_suite(PosteriorFit)            # model=KnownModel(…) if it draws from neither autoencoders nor denoisers
     test_laws = tokenizer_suite(Bits)                  # a transform whose target is a TokenSpace
 
 `laws_of(component)` gives the same laws as objects, without pytest. All are seeded, run on the CPU (`device` on CUDA too, where
@@ -76,6 +76,8 @@ sampling-changes-nothing        neither parameters nor buffers
 reconstructions                 are of the space and finite
 likelihood                      is one finite number an element
 latent                          posterior and `decode` have the bands that the latent space names
+denoising                       a denoiser is finite from its smallest to its largest noise, and near its input at the smallest
+details                         a detail generator draws details of every level of its space
 refusals                        of spaces are SpaceErrors; what is taken works
 samplers
 ------------------------------  ------------------------------------------------------------------------------------

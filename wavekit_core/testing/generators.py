@@ -11,7 +11,7 @@ from torch import Tensor
 from wavekit_core.component import Component, signature_of
 from wavekit_core.engine.shards import seeded
 from wavekit_core.errors import RecipeError, SpaceError
-from wavekit_core.kinds import Autoencoder, Generator
+from wavekit_core.kinds import Autoencoder, Denoiser, DetailGenerator, DetailSpace, Generator
 from wavekit_core.spaces import ImageSpace, Space, TokenSpace
 from wavekit_core.testing import components, objectives
 from wavekit_core.testing.cases import require_arguments
@@ -23,6 +23,7 @@ from wavekit_core.testing.laws import Law, NotApplicable, described
 SPACES = (  # the first that a generator takes is the one that it is checked on
     *(ImageSpace(1, 8, 8), ImageSpace(1, 16, 16), ImageSpace(3, 32, 32), ImageSpace(1, 64, 64)),
     *(pyramid_space(ImageSpace(1, 8, 8)), TokenSpace(16, 12)),
+    DetailSpace(pyramid_space(ImageSpace(1, 16, 16)), (1,)),
 )
 
 
@@ -151,6 +152,50 @@ def latent(case: GeneratorCase) -> str | None:
     return str(model.latent)
 
 
+def denoising(case: GeneratorCase) -> str | None:
+    """A denoiser gives finite elements at every noise that it says it was trained for, and at the smallest almost what it is
+    given; labels are allowed where it knows classes."""
+    model = case.ready()
+    if not isinstance(model, Denoiser):
+        raise NotApplicable("it is no denoiser")
+    low, high = model.sigmas
+    assert 0 < low < high, f"its sigmas are {low} and {high}; the smallest is above 0 and below the largest"
+    x = torch.randn(3, *model.shape)
+    labels = torch.tensor([0, model.classes - 1, -1]) if model.classes else None
+    with torch.no_grad():
+        for sigma in (low, 1.0, high):
+            found = model.denoise(sigma * x, torch.full((3,), sigma), labels)
+            assert found.shape == x.shape, f"denoise gives {tuple(found.shape)} for {tuple(x.shape)}"
+            assert bool(torch.isfinite(found).all()), f"denoise at σ = {sigma:g} is not finite"
+        off = float((model.denoise(x, torch.full((3,), low), labels) - x).abs().max())
+    assert off <= 20 * low, f"at its smallest σ, {low:g}, it changes elements by up to {off:.3g}; a few σ are expected"
+    return f"σ from {low:g} to {high:g}"
+
+
+def details(case: GeneratorCase) -> str | None:
+    """A detail generator draws finite details of every level of its space, by itself if it says so, otherwise with a sampler; the
+    same seed draws the same."""
+    model = case.ready()
+    if not isinstance(model, DetailGenerator):
+        raise NotApplicable("it generates no details")
+    if not model.draws:
+        raise NotApplicable("it draws details with a sampler")
+    for level, approx in zip(model.space.levels, case.batch(3).data.approximations, strict=True):
+
+        def drawn(seed: int, level: int = level, approx: Tensor = approx) -> Tensor:
+            with torch.no_grad(), seeded("wavekit_core.testing", "details", seed):
+                return model.draw(approx, level, torch.arange(3) % CLASSES)
+
+        form = (3, model.space.channels, 3, *model.space.size(level))
+        found = drawn(0)
+        assert tuple(found.shape) == form, (
+            f"the details of level {level} have the shape {tuple(found.shape)}, not {form}"
+        )
+        assert bool(torch.isfinite(found).all()), f"the details of level {level} are not finite"
+        assert torch.equal(found, drawn(0)), f"the details of level {level} differ for the same seed"
+    return f"levels {', '.join(map(str, model.space.levels))}"
+
+
 def refusals(case: GeneratorCase) -> str | None:
     """A space of its port's class is modelled, or refused by the constructor with SpaceError and a reason; it raises nothing
     else."""
@@ -212,4 +257,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     )
 
 
-LAWS = (samples, seeds, sampling_changes_nothing, reconstructions, likelihood, latent, refusals)
+LAWS = (
+    *(samples, seeds, sampling_changes_nothing, reconstructions, likelihood, latent, denoising, details),
+    refusals,
+)

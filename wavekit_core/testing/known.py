@@ -1,4 +1,4 @@
-"""A model whose data are Gaussian with a mean and covariance that are known: what samplers are held against."""
+"""Models whose data are Gaussian with a mean and covariance that are known: what samplers are held against."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import Autoencoder, Batch, Generator, PosteriorState, Regularizer
+from wavekit_core.kinds.denoiser import Denoiser
 from wavekit_core.spaces import Band, ImageSpace, LatentSpace, Space
 
 
@@ -126,6 +127,66 @@ def linear_gaussian(count: int = 3000) -> KnownModel:
     return KnownModel(model.eval(), model.mu, covariance, batches, count, classes)
 
 
+class GaussianDenoiser(Denoiser):
+    """The exact denoiser of Gaussian data N(μ, Q Λ Qᵀ), Q orthogonal and Λ diagonal: D(x; σ) = μ + Q Λ (Λ + σ²)⁻¹ Qᵀ (x − μ).
+
+    Of two classes with the same covariance, at ±`side` from μ, if it is given labels. With guidance g the means of the classes
+    are at ±(1 + g) `side`, exactly. Elements are 1 + 2 x of normalised x.
+    """
+
+    space: ImageSpace
+    sigmas = (0.002, 80.0)
+    classes = 2
+
+    def __init__(self, space: ImageSpace):
+        super().__init__()
+        self.space, self.shape = space, space.shape
+        n = space.numbers
+        made = torch.Generator().manual_seed(3)
+        rotation = torch.linalg.qr(torch.randn(n, n, dtype=torch.float64, generator=made)).Q
+        self.mu = nn.Buffer(torch.linspace(-0.5, 1, n))
+        self.side = nn.Buffer(torch.linspace(0.8, -0.4, n))
+        self.rotation = nn.Buffer(rotation.float())
+        self.variances = nn.Buffer(torch.linspace(0.2, 2, n))
+
+    @property
+    def covariance(self) -> Tensor:
+        """Of normalised elements, (n, n)."""
+        return (self.rotation * self.variances) @ self.rotation.T
+
+    def denoise(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+        mean = self.mu.to(x.dtype).expand(len(x), -1)
+        if labels is not None:
+            sides = torch.stack([-self.side, self.side, torch.zeros_like(self.side)])  # the last one for the label -1
+            mean = mean + sides[labels].to(x.dtype)
+        rotation, variances = self.rotation.to(x.dtype), self.variances.to(x.dtype)
+        share = variances / (variances + sigma[:, None].to(x.dtype) ** 2)
+        return (mean + (x.flatten(1) - mean) @ rotation * share @ rotation.T).reshape(x.shape)
+
+    def finished(self, x: Tensor) -> Tensor:
+        return (1 + 2 * x).clamp(self.space.low, self.space.high)
+
+
+def gaussian_denoiser() -> KnownModel:
+    """`GaussianDenoiser` on four pixels, with 3000 training images."""
+    model = GaussianDenoiser(ImageSpace(1, 2, 2, low=-100.0, high=100.0))
+    n, count = model.space.numbers, 3000
+
+    def batches(labelled: bool) -> Iterable[Batch]:
+        again = torch.Generator().manual_seed(5)
+        for begin in range(0, count, 500):
+            size = min(500, count - begin)
+            labels = torch.arange(size) % 2
+            x = model.mu + (2 * labels[:, None] - 1) * model.side * labelled
+            x = x + torch.randn(size, n, generator=again) * model.variances.sqrt() @ model.rotation.T
+            yield Batch(model.finished(model.space.unflatten(x)), labels if labelled else None)
+
+    classes = torch.stack([1 + 2 * (model.mu - model.side), 1 + 2 * (model.mu + model.side)])
+    return KnownModel(model.eval(), 1 + 2 * model.mu, 4 * model.covariance, batches, count, classes)
+
+
 def known_model(draws_from: type[Any]) -> KnownModel | None:
     """The kit's model for samplers that draw from `draws_from`; None if it has none."""
-    return linear_gaussian() if issubclass(Autoencoder, draws_from) else None
+    if issubclass(Autoencoder, draws_from):
+        return linear_gaussian()
+    return gaussian_denoiser() if issubclass(Denoiser, draws_from) else None

@@ -72,7 +72,7 @@ def laws(
     if known is None:
         raise RecipeError(
             f"{component.__name__} draws from {component.draws_from.__name__}s, and the kit has known models of "
-            "autoencoders alone; give model=KnownModel(…) of its own"
+            "autoencoders and denoisers alone; give model=KnownModel(…) of its own"
         )
     for one in arguments:
         require_arguments(component, one)

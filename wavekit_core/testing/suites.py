@@ -61,8 +61,9 @@ def generator_suite(
 def sampler_suite(
     component: type[Sampler], *arguments: Arguments, model: Any = None, imports: Sequence[str] = ()
 ) -> Test:
-    """The laws of a sampler with a `KnownModel`: `linear_gaussian()`, an exact autoencoder of Gaussian data, if none is given. A
-    sampler that fits to n of the images alone needs one of n images, `linear_gaussian(n)`."""
+    """The laws of a sampler with a `KnownModel`: if none is given, `linear_gaussian()`, an exact autoencoder of Gaussian data, or
+    for samplers of denoisers `gaussian_denoiser()`. A sampler that fits to n of the images alone needs one of n images,
+    `linear_gaussian(n)`."""
     return _test(component, "sampler", arguments, model=model, imports=imports)
 
 

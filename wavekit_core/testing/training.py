@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import torch
@@ -62,14 +63,15 @@ class Training:
 
 
 class _Only(Generator):
-    """A generator with one of its objectives."""
+    """A generator with one of its objectives, trained in every step."""
 
     def __init__(self, inner: Generator, name: str):
         super().__init__()
         self.inner, self.name = inner, name
 
     def objectives(self) -> Sequence[Objective]:
-        return [one for one in self.inner.objectives() if one.name == self.name]
+        chosen = [one for one in self.inner.objectives() if one.name == self.name]
+        return [dataclasses.replace(one, every=1, during=(0.0, 1.0)) for one in chosen]
 
 
 def _pipeline(build: Callable[[Space], Generator], space: Space) -> Pipeline:

@@ -12,9 +12,9 @@ or from all four filters. `analysis` and `synthesis` are the operators themselve
 in `wavekit_core.wavelets.kernels`; `drop_in` has the modules of pytorch-wavelets under their names.
 """
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.pyramid import Norm
 from wavekit_core.wavelets.borders import MODES, Mode
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.kernels import forced
 from wavekit_core.wavelets.operator import analysis, synthesis
 from wavekit_core.wavelets.transform import Levels, Packet, WaveletTransform

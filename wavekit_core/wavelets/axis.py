@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.borders import (
     NON_EXPANSIVE,
     Mode,
@@ -16,7 +17,6 @@ from wavekit_core.wavelets.borders import (
     high_count,
     source,
 )
-from wavekit_core.wavelets.filters import FilterBank
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from wavekit_core.errors import PluginError, RecipeError, WavekitError
+from wavekit_core.filters import FilterBank
 from wavekit_core.watch import Watcher
 from wavekit_core.wavelets.borders import Mode
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.kernels import available, chosen, forced, forced_name, names, unavailable
 from wavekit_core.wavelets.operator import analysis, synthesis
 from wavekit_core.wavelets.peers import INSTALL, PEERS, Peer, found

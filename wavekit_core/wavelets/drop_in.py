@@ -16,8 +16,8 @@ import numpy as np
 import pywt
 from torch import Tensor, nn
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.borders import MODES, NON_EXPANSIVE, Mode
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.operator import analysis, synthesis
 
 Wave: TypeAlias = Any  # a name, a pywt.Wavelet, a FilterBank, or a pair of filters

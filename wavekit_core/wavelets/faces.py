@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from wavekit_core.wavelets.filters import FilterBank
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.kernels import Kernel, chosen
 from wavekit_core.wavelets.plan import Plan, level_sizes, plan_of
 from wavekit_core.wavelets.slices import HALVES, join_levels, split_levels

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from wavekit_core.wavelets.filters import FilterBank
+from wavekit_core.filters import FilterBank
 
 Halves = tuple[Tensor, Tensor]
 

@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.borders import Mode
 from wavekit_core.wavelets.faces import Join, Split, described, join_by, join_op, kernel_for, split_by, split_op
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.kernels import NATIVE, forced_name
 from wavekit_core.wavelets.plan import Plan, level_sizes, plan_of
 from wavekit_core.wavelets.slices import join_levels, split_levels

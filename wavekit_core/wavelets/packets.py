@@ -10,8 +10,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.borders import Mode
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.operator import analysis, synthesis
 from wavekit_core.wavelets.plan import Size, level_sizes
 from wavekit_core.wavelets.slices import split

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.axis import analysis_matrix, synthesis_matrix
 from wavekit_core.wavelets.borders import Mode, coefficient_count
-from wavekit_core.wavelets.filters import FilterBank
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -7,8 +7,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.borders import Mode
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.slices import split
 
 # of the approximation, and coarse to fine of the details (cH, cV, cD)
@@ -31,6 +31,18 @@ def largest_coefficients(
         for level in range(levels - 1, -1, -1)
     ]
     return _largest(rows[0][-1], columns[0][-1], low, high), tuple(details)
+
+
+@lru_cache(maxsize=64)
+def approximation_range(
+    bank: FilterBank, mode: Mode, level: int, size: tuple[int, int], low: float, high: float
+) -> tuple[float, float]:
+    """The smallest and the largest value of the approximation of `level` over all images of `size` with values from `low` to
+    `high`. Both are attained."""
+    (row_plus, row_minus), (column_plus, column_minus) = (_row_sums(bank, mode, level, n)[0][-1] for n in size)
+    plus = row_plus.outer(column_plus) + row_minus.outer(column_minus)
+    minus = row_plus.outer(column_minus) + row_minus.outer(column_plus)
+    return float((low * plus + high * minus).min()), float((high * plus + low * minus).max())
 
 
 def _row_sums(bank: FilterBank, mode: Mode, levels: int, size: int) -> tuple[list[Tensor], list[Tensor]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.borders import (
     NON_EXPANSIVE,
     Mode,
@@ -19,7 +20,6 @@ from wavekit_core.wavelets.borders import (
     extend,
     high_count,
 )
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.plan import level_sizes
 
 HALVES = (torch.float16, torch.bfloat16)  # computed in float32, and rounded once

@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Tensor
 
 from wavekit_core.errors import SpaceError
+from wavekit_core.filters import FilterBank
 from wavekit_core.kinds.transform import Transform
 from wavekit_core.pyramid import Norm, Pyramid, PyramidSpace
 from wavekit_core.spaces import ImageSpace, Space
 from wavekit_core.wavelets.borders import NON_EXPANSIVE, Mode, coefficient_count
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.integer import integer_analysis, integer_synthesis
 from wavekit_core.wavelets.operator import analysis, synthesis
 from wavekit_core.wavelets.packets import largest_packets, packet_analysis, packet_synthesis
@@ -161,7 +161,7 @@ class WaveletTransform(Transform):
             sizes.insert(0, size)
         # two taps never reach beyond the border of an even axis
         keeps_energy = self.bank.orthonormal and even and (self.mode == "periodization" or self.bank.length == 2)
-        return PyramidSpace(image, self.bank.name, self.mode, self.norm, tuple(sizes), keeps_energy)
+        return PyramidSpace(image, self.bank.name, self.mode, self.norm, tuple(sizes), keeps_energy, self.bank)
 
     def _check_integer(self, image: ImageSpace) -> None:
         haar = self.bank.length == 2 and self.bank.whole_symmetric

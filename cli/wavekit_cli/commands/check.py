@@ -25,7 +25,12 @@ def command(
     use_data_root(data_root)
     value = compose(recipe, settings or ())
     if is_grid(value):
-        _check_cells(expand(value))
+        from wavekit_core.grid import claims_of, parted
+
+        value, claims = parted(value)
+        cells = expand(value)
+        claims_of(claims, cells)
+        _check_cells(cells)
         return
     from rich.table import Table
 
@@ -43,6 +48,9 @@ def command(
         console.print(f"objective {name}: {count:,} parameters")
     if findings.flops is not None and findings.parameters:
         console.print(f"a step: {_cost(findings)} GFLOP, about {findings.memory / 1e6:.0f} MB")
+    if findings.evaluations:
+        stages = ", ".join(f"{count:,} of the {stage}" for stage, count in findings.evaluations.items())
+        console.print(f"evaluations for one image: {stages}")
     for remark in findings.remarks:
         console.print(f"note: {remark}")
     console.print("the recipe fits" + _unread(findings.data_read))

@@ -78,13 +78,13 @@ def _all(folder: RunFolder, device: str) -> dict[str, Any]:
 def _measured(folder: RunFolder, at: int | None, device: str, keep: bool) -> dict[str, Any]:
     """The figures of one checkpoint in the form of evaluation.json."""
     from wavekit_cli.console import watcher
-    from wavekit_core.evaluation import evaluate
+    from wavekit_core.evaluation import measured
     from wavekit_core.run import load_model, recipe_of
     from wavekit_core.session import choose_device
 
     recipe = recipe_of(folder)
     session, step = load_model(recipe, folder, choose_device(device), at, watcher())
-    found = {"step": step, "averaged": recipe.train.ema > 0, "figures": evaluate(session, session.watcher)}
+    found = measured(session, step, session.watcher)
     if keep:
         folder.publish_evaluation(step, json.dumps(found, indent=1, allow_nan=False).encode() + b"\n")
     return found

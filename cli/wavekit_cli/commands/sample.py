@@ -15,6 +15,10 @@ def command(
     count: Annotated[int, Option("--count", "-n", min=1, max=1_000_000, help="How many images.")] = 64,
     label: Annotated[int | None, Option(min=0, help="The class that all shall have (default: each in turn).")] = None,
     at: Annotated[int | None, Option(metavar="STEP", help="A checkpoint's step (default: the newest).")] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", "-s", metavar="KEY=VALUE", help="Another sampler: sampler.steps=8, or 'sampler={use: heun}'."),
+    ] = None,
     out: Annotated[
         Path | None, Option("--out", "-o", help="FILE.png: a grid; FILE.npz: arrays; a folder: one PNG an image.")
     ] = None,
@@ -26,27 +30,19 @@ def command(
     from wavekit_cli.console import watcher
     from wavekit_cli.pictures import write_images
     from wavekit_core.errors import RecipeError
-    from wavekit_core.run import load_model, recipe_of
-    from wavekit_core.runs.folder import RunFolder
-    from wavekit_core.session import choose_device
+    from wavekit_core.opened import changed_sampler, open_run
 
-    folder = RunFolder(run)
-    recipe = recipe_of(folder)
-    session, step = load_model(recipe, folder, choose_device(device), at, watcher())
-    if not session.pipeline.samples:
+    if out is not None and out.resolve().is_relative_to(run.resolve()):
+        raise RecipeError(f"--out {out}: lies in the run folder, which holds what the run left; name another place")
+    opened = open_run(run, at, device, watcher())
+    session, model = opened.session, opened.model
+    if settings:
+        model = session.with_sampler(changed_sampler(opened.folder, settings), opened.step)
+    if not model.samples:
         raise RecipeError(f"{run}: this model does not sample; give its recipe a `sampler`")
-    classes = session.classes
-    if label is not None and not (classes and session.pipeline.conditional):
-        raise RecipeError(f"--label {label}: this model was trained without classes; leave --label out")
-    if label is not None and label >= len(classes):
-        raise RecipeError(f"--label {label}: there are {len(classes)} classes, from 0")
-    images, labels = session.draw(session.pipeline, count, label)
-    target = out or Path(f"{recipe.name}-step-{step}.png")
-    write_images(
-        images,
-        labels if session.pipeline.conditional else None,
-        session.space,
-        max(8, min(10, len(classes) or 8)),
-        target,
-    )
+    session.require_label(model, label, "--label")
+    images, labels = session.draw(model, count, label)
+    target = out or Path(f"{session.recipe.name}-step-{opened.step}.png")
+    columns = max(8, min(10, len(session.classes) or 8))
+    write_images(images, labels, session.space, columns, target)
     echo(target)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavekit_core.wavelets.filters import FilterBank
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.plan import Plan, plan_of
 
 LONGEST = 128  # taps: the rows that a pair of rows needs have to fit into registers

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from wavekit_core.wavelets.filters import FilterBank
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.kernels.compiled import compiled, inlined
 from wavekit_core.wavelets.kernels.vectors import (
     ahead,

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.borders import source
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.plan import Plan
 
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from wavekit_core.errors import PluginError, RecipeError
+from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.borders import Mode
-from wavekit_core.wavelets.filters import FilterBank
 from wavekit_core.wavelets.peers import default_dtype, pytorch_wavelets
 from wavekit_core.wavelets.plan import level_sizes
 

@@ -1,0 +1,132 @@
+"""A run, opened in Python:
+
+from wavekit_core import open_run
+
+run = open_run("runs/quickstart")
+images = run.sample(16, label=3)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wavekit_core.errors import RecipeError
+from wavekit_core.kinds import Generator, Sampler
+from wavekit_core.pipeline import Pipeline
+from wavekit_core.recipe.compose import compose
+from wavekit_core.recipe.nodes import build
+from wavekit_core.recipe.recipe import from_value
+from wavekit_core.run import load_model, recipe_of
+from wavekit_core.runs.folder import RunFolder
+from wavekit_core.session import Session, choose_device
+from wavekit_core.watch import Watcher
+
+Callback = Callable[[int, float, Tensor, Tensor], None]
+
+
+def open_run(
+    path: Path | str, step: int | None = None, device: str = "auto", watcher: Watcher | None = None
+) -> OpenRun:
+    """The run in a folder that `wavekit run` made, with the averaged weights of its newest checkpoint or that of `step`, on
+    `device` (auto, cpu, cuda or cuda:N). Torch computes with the run's number of threads from then on.
+
+    Raises RecipeError if there is no such run or step, DamagedError for a damaged file, ResourceError for a device that is not
+    there.
+    """
+    folder = RunFolder(Path(path))
+    session, found = load_model(recipe_of(folder), folder, choose_device(device), step, watcher)
+    return OpenRun(folder, session, found)
+
+
+class OpenRun:
+    """A run with its weights in place. `step` is that of its checkpoint; `session` knows data space, classes and recipe."""
+
+    def __init__(self, folder: RunFolder, session: Session, step: int):
+        self.folder, self.session, self.step = folder, session, step
+
+    @property
+    def model(self) -> Pipeline:
+        """Transforms, generator and sampler as one generator of images, on the device."""
+        return self.session.pipeline
+
+    def sample(
+        self, count: int, label: int | None = None, sampler: Sampler | None = None, callback: Callback | None = None
+    ) -> Tensor:
+        """New images (count, C, H, W) on the CPU, floats from `session.space.low` to `session.space.high` in steps of 8 bits.
+        Image i is that of `wavekit sample`, whatever the count.
+
+        Args:
+            label: the class that all shall have; every class in turn by default.
+            sampler: draws instead of the recipe's, for example `Heun(steps=8)`.
+            callback: `callback(step, sigma, x, denoised)`, told of every step of a sampler of score and flow models, with the
+                normalised elements (B, …) of the batch that is being drawn, `samples.batch_size` images.
+
+        Raises RecipeError for a model that does not sample, a class that there is not, a sampler that cannot draw from this
+        model, and a callback where the sampler takes none.
+        """
+        if count < 1:
+            raise RecipeError(f"count is {count}; at least one image is drawn")
+        model = self.model if sampler is None else self.session.with_sampler(sampler, self.step)
+        if not model.samples:
+            raise RecipeError(f"{self.folder.path}: this model does not sample; give its recipe a `sampler`")
+        self.session.require_label(model, label)
+        if callback is not None:
+            model = self.session.with_sampler(_Watched(model.sampler, callback), self.step)
+        return self.session.draw(model, count, label)[0]
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """What the model makes of images (N, C, H, W) of the data's range, in steps of 8 bits, on the CPU. Raises RecipeError for
+        images of another form, and a model that gives none back."""
+        space = self.session.space
+        if not self.model.reconstructs:
+            raise RecipeError(f"{self.folder.path}: this model does not reconstruct; it draws new images alone")
+        if not isinstance(images, Tensor) or not len(images) or not space.holds(images, len(images)):
+            shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            raise RecipeError(f"images are {shape}; the model is one of {space}; give a tensor (N, C, H, W) of these")
+        return self.session.reconstruct(self.model, images.to(torch.float32))
+
+
+def changed_sampler(folder: RunFolder, settings: Sequence[str]) -> Sampler:
+    """The sampler of a run's recipe under settings such as `sampler.steps=8`. Raises RecipeError for a setting of anything else,
+    which training has fixed, and RecipeFaults for one that no sampler has."""
+    for setting in settings:
+        key = setting.partition("=")[0]
+        if key.split(".")[0] != "sampler":
+            raise RecipeError(f"-s {setting}: the run is trained, and only its sampler can change; write -s sampler.…")
+    folder.head()  # checks the recipe that is read next
+    node = from_value(compose(folder.path / "resolved.yaml", settings)).part("sampler")
+    if node is None:
+        raise RecipeError(f"-s {' '.join(settings)}: leaves no sampler; name one, as -s 'sampler={{use: …}}'")
+    sampler: Sampler = build(node)
+    return sampler
+
+
+class _Watched(Sampler):
+    """A sampler whose steps are told to a callback."""
+
+    draws_from = Generator
+
+    def __init__(self, inner: Sampler | None, callback: Callback):
+        super().__init__()
+        if inner is None or "callback" not in inspect.signature(inner.sample).parameters:
+            who = "the model draws without a sampler of the recipe" if inner is None else type(inner).__name__
+            raise RecipeError(
+                f"{who}: takes no callback; leave it out, or draw with a sampler of score and flow models"
+            )
+        self.inner, self.callback, self.conditional = inner, callback, inner.conditional
+
+    def refuses(self, model: Generator) -> str | None:
+        return self.inner.refuses(model)
+
+    def sample(self, model: Generator, count: int, labels: Tensor | None = None) -> Any:
+        return self.inner.sample(model, count, labels, callback=self.callback)  # type: ignore[call-arg]
+
+    @property
+    def samples(self) -> bool:
+        return self.inner.samples

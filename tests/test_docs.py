@@ -4,6 +4,7 @@ import json
 import re
 import runpy
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,13 @@ def test_a_result_that_does_not_say_what_or_whence_is_refused(tables, tmp_path, 
     monkeypatch.setitem(tables["read"].__globals__, "RESULTS", tmp_path)
     with pytest.raises(ValueError, match=r"bad\.json is in none of the three forms"):
         tables["read"]("bad")
+
+
+def test_the_page_on_cascades_shows_what_check_says_of_its_recipe(tmp_path):
+    (tmp_path / "cascade.yaml").write_text(blocks("docs/cascades.md", "yaml")[0])
+    ended = wavekit_in(Path(sys.executable), tmp_path, "check", "cascade.yaml")
+    shown = blocks("docs/cascades.md", "console")[0].splitlines()[1:]
+    assert [line.rstrip() for line in ended.stdout.splitlines()] == shown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -260,5 +260,6 @@ def test_a_run_that_is_not_finished_says_where_it_stands_and_the_command_goes_on
     for words in ("other: not finished", "of 4", "elbo/loss", "images/s", "steps 2"):
         assert words in out
     (command,) = re.findall(r"go on: wavekit (.*)", out)
-    assert wavekit(*command.split())[0] == 0
+    code, _, err = wavekit(*command.split())
+    assert code == 0, err
     assert re.findall(r"fingerprint: (\w+)", wavekit("verify", "run")[1]) == [whole]

@@ -133,7 +133,7 @@ def test_the_next_commands_are_printed(wavekit, tmp_path):
         ("transform", "haar", "a transform of wavekit-haar"),
         ("metric", "haar", "a transform of wavekit-haar"),
         ("metric", "psnr", "a metric of wavekit-core"),
-        ("transform", "msal-gan", "of the catalogue, in wavekit-msal-gan"),
+        ("transform", "lwd-mask", "of the catalogue, in wavekit-lwd-mask"),
         ("generator", "quickstart", "is a recipe that is installed"),
         ("transform", "tensor", "would be called Tensor"),
         ("transform", "none", "would be called None"),

@@ -92,7 +92,7 @@ def test_the_three_messages_for_an_unknown_name():
     with pytest.raises(UnknownComponent, match="did you mean 'haar'"):
         installed().find("transform", "harr")
     with pytest.raises(PluginError, match="planned"):
-        installed().find("generator", "wmgm-sgm")
+        installed().find("regularizer", "lwd-mask")
 
 
 def test_known_but_not_installed_names_the_pip_command(monkeypatch):

@@ -134,7 +134,7 @@ class Cascade(Generator):
 
     def refuses(self, sampler: Sampler) -> str | None:
         reasons = [stage.refuses(sampler) for stage in (self.coarse, *self.stages)]
-        return None if None in reasons else f"no stage of the cascade takes it: the coarse one {reasons[0]}"
+        return None if None in reasons else f"no stage of the cascade takes it; the coarse one: {reasons[0]}"
 
     def samples_with(self, sampler: Sampler | None) -> bool:
         return self.coarse.samples_with(self._for(self.coarse, sampler)) and self.reconstructs_with(sampler)

@@ -16,7 +16,7 @@ from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.nodes import build
 from wavekit_core.recipe.recipe import Recipe
 from wavekit_core.registry import installed
-from wavekit_core.session import build_control, build_metrics, build_pipeline
+from wavekit_core.session import build_control, build_metrics, build_pipeline, require_classes
 from wavekit_core.spaces import ImageSpace
 
 
@@ -45,6 +45,8 @@ def check(recipe: Recipe) -> Findings:
     classes = len(dataset.classes) if dataset else 0
     with torch.device("meta"):
         pipeline = build_pipeline(recipe, space)
+        if dataset:
+            require_classes(pipeline, recipe, classes)
         build_control(recipe, space)
         metrics = build_metrics(recipe, space)
         step = Step(pipeline)

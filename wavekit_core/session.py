@@ -18,7 +18,7 @@ from torch import Tensor
 from wavekit_core.engine.order import permutation
 from wavekit_core.engine.shards import seed, seed_from, seeded
 from wavekit_core.errors import DataError, RecipeError, ResourceError, SpaceError, WavekitError
-from wavekit_core.kinds import Batch, Dataset, Metric, Sampler, Split
+from wavekit_core.kinds import Batch, Dataset, Generator, Metric, Sampler, Split
 from wavekit_core.pictures import quantise
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.faults import Fault, RecipeFaults
@@ -65,6 +65,17 @@ def build_pipeline(recipe: Recipe, space: Space) -> Pipeline:
     parts = {name: recipe.part(name) for name in ("transform", "generator", "sampler")}
     pipeline: Pipeline = build(Checked(Pipeline, recipe.checked.value, children=parts), space)
     return pipeline
+
+
+def require_classes(pipeline: Pipeline, recipe: Recipe, classes: int) -> None:
+    """Raise RecipeFaults, at its line, for a generator with a number of `classes` that is not the data set's."""
+    for module in pipeline.modules():
+        wanted = getattr(module, "classes", 0) if isinstance(module, Generator) else 0
+        if wanted and wanted != classes:
+            found = f"the data set has {classes}" if classes else "the data set has no labels"
+            remedy = f"set classes: {classes}"
+            fault = SpaceError(module, f"{wanted} classes are to be told apart, and {found}", remedy, at="classes")
+            raise located(fault, recipe.part("generator"))
 
 
 def build_control(recipe: Recipe, space: Space) -> Pipeline | None:
@@ -134,6 +145,7 @@ class Session:
         seed(recipe.seed, "init")
         with torch.device("cpu"):  # the same weights on every device
             self.pipeline = build_pipeline(recipe, self.space)
+        require_classes(self.pipeline, recipe, len(self.classes))
         self.pipeline.to(device)
         with torch.device("meta"):
             build_control(recipe, self.space)  # a fault of it is said before training, not after

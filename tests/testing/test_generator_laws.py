@@ -7,7 +7,9 @@ import re
 import pytest
 import torch
 
-from tests.testing.toy_generators import BROKEN, BigImages, Fitted, Linear, Parts, Vector
+from tests.testing import toy_denoisers, toy_generators
+from tests.testing.toy_denoisers import Slopes, Undrawn, Wiener
+from tests.testing.toy_generators import BigImages, Fitted, Linear, Parts, Vector
 from tests.testing.verdicts import applicable, violated
 from wavekit_core.errors import RecipeError
 from wavekit_core.kinds import Generator, Loss, Objective
@@ -16,6 +18,8 @@ from wavekit_core.spaces import ImageSpace, LatentSpace, TokenSpace
 from wavekit_core.testing import laws_of
 from wavekit_core.testing.generators import LAWS
 from wavekit_core.testing.objectives import LAWS as OBJECTIVES
+
+BROKEN = [*toy_generators.BROKEN, *toy_denoisers.BROKEN]
 
 
 @pytest.mark.parametrize(("toy", "laws", "words"), BROKEN, ids=[toy.__name__ for toy, *_ in BROKEN])
@@ -35,9 +39,15 @@ def test_every_law_has_a_counterexample():
 
 def test_right_generators_keep_every_law():
     assert violated(Linear) == {}
-    assert applicable(Linear) == {law.name for law in laws_of(Linear)}
+    assert applicable(Linear) == {law.name for law in laws_of(Linear)} - {"denoising", "details"}
     assert violated(Linear, spaces=[ImageSpace(2, 6, 5, low=-1.0)]) == {}
     assert violated(Parts) == {}
+
+
+def test_right_denoisers_and_detail_generators_keep_every_law():
+    for right, own in ((Wiener, {"denoising"}), (Slopes, {"details"}), (Undrawn, set())):
+        assert violated(right) == {}
+        assert applicable(right) & {"denoising", "details"} == own
 
 
 def test_a_term_is_one_number():

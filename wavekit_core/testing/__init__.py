@@ -77,7 +77,7 @@ reconstructions                 are of the space and finite
 likelihood                      is one finite number an element
 latent                          posterior and `decode` have the bands that the latent space names
 denoising                       a denoiser is finite from its smallest to its largest noise, and near its input at the smallest
-details                         a detail generator draws details of every level of its space
+details                         of every level of its space are drawn by a detail generator, the same for the same seed
 refusals                        of spaces are SpaceErrors; what is taken works
 samplers
 ------------------------------  ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -153,8 +154,8 @@ def latent(case: GeneratorCase) -> str | None:
 
 
 def denoising(case: GeneratorCase) -> str | None:
-    """A denoiser gives finite elements at every noise that it says it was trained for, and at the smallest almost what it is
-    given; labels are allowed where it knows classes."""
+    """A denoiser gives finite elements from the smallest to the largest noise that it was trained for, with labels where it knows
+    classes, and at the smallest almost what it is given."""
     model = case.ready()
     if not isinstance(model, Denoiser):
         raise NotApplicable("it is no denoiser")
@@ -163,7 +164,7 @@ def denoising(case: GeneratorCase) -> str | None:
     x = torch.randn(3, *model.shape)
     labels = torch.tensor([0, model.classes - 1, -1]) if model.classes else None
     with torch.no_grad():
-        for sigma in (low, 1.0, high):
+        for sigma in (low, math.sqrt(low * high), high):
             found = model.denoise(sigma * x, torch.full((3,), sigma), labels)
             assert found.shape == x.shape, f"denoise gives {tuple(found.shape)} for {tuple(x.shape)}"
             assert bool(torch.isfinite(found).all()), f"denoise at σ = {sigma:g} is not finite"
@@ -173,8 +174,7 @@ def denoising(case: GeneratorCase) -> str | None:
 
 
 def details(case: GeneratorCase) -> str | None:
-    """A detail generator draws finite details of every level of its space, by itself if it says so, otherwise with a sampler; the
-    same seed draws the same."""
+    """A detail generator that draws by itself gives finite details of every level of its space, the same for the same seed."""
     model = case.ready()
     if not isinstance(model, DetailGenerator):
         raise NotApplicable("it generates no details")

@@ -261,6 +261,6 @@ test_laws = generator_suite(
     {"coarse": SCORE, "detail": DETAILS, "share_scales": False},
     {"coarse": {"use": "gmm"}, "detail": DETAILS | {"sampler": DDIM}, "augment": 0.1},
     {"coarse": SCORE | {"sampler": HEUN}, "detail": DETAILS | {"sampler": DDIM}, "training": "in-turn"},
-    spaces=[Haar(levels=2).target(ImageSpace(1, 16, 16))],
+    spaces=[Haar(levels=2).target(ImageSpace(1, 8, 8))],
     steps=50,
 )

@@ -9,20 +9,20 @@ from wavekit_core.testing import generator_suite
 from wavekit_core.wavelets import FilterBank, WaveletTransform
 
 torch.set_num_threads(1)
-PYRAMIDS = WaveletTransform(FilterBank.from_pywt("haar"), levels=2).target(ImageSpace(1, 16, 16))
+PYRAMIDS = WaveletTransform(FilterBank.from_pywt("haar"), levels=2).target(ImageSpace(1, 8, 8))
 HEUN = {"use": "heun", "steps": 2}
 
 test_score_model = generator_suite(
     ScoreModel,
-    {"width": 16},
-    {"width": 16, "classes": 2, "parametrisation": "noise", "times": "uniform", "sampler": HEUN},
-    {"width": 16, "network": "tiny", "parametrisation": "edm", "times": "log-normal", "scale": "range"},
-    steps=120,
+    {"width": 16, "lr": 1e-2},
+    {"width": 16, "lr": 1e-2, "classes": 2, "parametrisation": "noise", "times": "uniform", "sampler": HEUN},
+    {"width": 8, "lr": 1e-2, "network": "tiny", "parametrisation": "edm", "times": "log-normal", "scale": "range"},
+    steps=80,
 )
 test_score_details = generator_suite(
     ScoreDetails,
-    {"width": 8},
-    {"width": 8, "classes": 2, "sampler": HEUN},
+    {"width": 8, "lr": 1e-2},
+    {"width": 8, "lr": 1e-2, "classes": 2, "sampler": HEUN},
     spaces=[DetailSpace(PYRAMIDS, (2, 1))],
-    steps=120,
+    steps=50,
 )

@@ -96,3 +96,40 @@ def test_guidance_without_classes_is_refused(recipe):
 def test_a_wrong_number_of_classes_is_found_before_training(recipe):
     said = refused(recipe, "generator.coarse.classes=7")
     assert "7 classes are to be told apart, and the data set has 10; set classes: 10" in said
+
+
+def test_a_stage_s_own_sampler_has_to_fit_the_stage(recipe):
+    said = refused(recipe, "generator.coarse.sampler={use: posterior-fit}", "sampler=null")
+    assert "draws from Autoencoders" in said
+    said = refused(recipe, "generator.detail={use: wsgm, sampler: {use: heun, guidance: 1.0}}")
+    assert "knows no classes" in said
+
+
+def test_a_stage_that_needs_the_sampler_has_to_take_it(recipe):
+    said = refused(recipe, "generator.detail={use: wsgm}", "sampler.guidance=0.5")
+    assert "ScoreDetails cannot draw without a sampler" in said
+    assert "knows no classes" in said
+
+
+def test_one_mlp_for_several_sizes_is_refused(recipe):
+    assert "an MLP serves one size" in refused(recipe, "generator.detail={use: wsgm, network: mlp}")
+    assert found(recipe, "generator.detail={use: wsgm, network: mlp}", "generator.share_scales=false").flops
+
+
+def test_a_turn_without_a_step_is_refused(recipe):
+    settings = ("generator.training=in-turn", "generator.coarse_share=0.02", "train.steps=20")
+    assert "coarse-score is trained in none of the 20 steps" in refused(recipe, *settings)
+
+
+def test_turns_are_for_two_that_train(recipe):
+    settings = (
+        "generator.coarse={use: gmm}",
+        "sampler=null",
+        "generator.training=in-turn",
+        "generator.coarse_share=0.9",
+    )
+    assert found(recipe, *settings, "train.steps=2").flops
+
+
+def test_a_horizon_beyond_all_numbers_is_refused(recipe):
+    assert "horizon" in refused(recipe, "generator.coarse.horizon=400.0")

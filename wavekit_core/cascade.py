@@ -38,7 +38,8 @@ class Cascade(Generator):
         coarse: the model of the coarsest approximation, built for it as images (C, h, w) of its range.
         detail: a detail generator.
         share_scales: one detail generator for all levels (S4's MS), or one a level (SS).
-        training: `joint`: every step trains all stages; `in-turn`: first the coarse stage, then the details.
+        training: `joint`: every step trains all stages; `in-turn`: first the coarse stage, then the details (where both have
+            something to train).
         coarse_share: of the steps, for the coarse stage, if in turn.
         augment: standard deviation of the noise on the approximations that details are given in training, as a share of
             their range (conditioning augmentation; Ho et al. 2021, Cascaded Diffusion Models, §4).
@@ -109,16 +110,19 @@ class Cascade(Generator):
             def loss(batch: Batch) -> Loss:
                 return objective.loss(Batch(data(batch.data), batch.labels))
 
-            during = (0.0, 1.0) if self.training_order == "joint" else share
-            return dataclasses.replace(objective, name=f"{name}-{objective.name}", loss=loss, during=during)
+            begin, end = share
+            during = tuple(end if s == 1.0 else begin + (end - begin) * s for s in objective.during)
+            return dataclasses.replace(objective, name=f"{name}-{objective.name}", loss=loss, during=during)  # type: ignore[arg-type]
 
-        cut = self.coarse_share
-        found = [staged("coarse", one, lambda pyramid: pyramid.approx, (0.0, cut)) for one in self.coarse.objectives()]
-        for stage in self.stages:
+        own = [list(stage.objectives()) for stage in (self.coarse, *self.stages)]
+        alone = not own[0] or not any(own[1:])  # one of the two has nothing to train
+        cut = 0.0 if alone or self.training_order == "joint" else self.coarse_share
+        found = [staged("coarse", one, lambda pyramid: pyramid.approx, (0.0, cut or 1.0)) for one in own[0]]
+        for stage, objectives in zip(self.stages, own[1:], strict=True):
             name = "detail" if len(self.stages) == 1 else f"detail{stage.space.levels[0]}"
             found += [
                 staged(name, one, lambda pyramid, space=stage.space: self.scales(pyramid, space), (cut, 1.0))  # type: ignore[misc]
-                for one in stage.objectives()
+                for one in objectives
             ]
         return found
 
@@ -133,8 +137,16 @@ class Cascade(Generator):
     # with a sampler
 
     def refuses(self, sampler: Sampler) -> str | None:
-        reasons = [stage.refuses(sampler) for stage in (self.coarse, *self.stages)]
-        return None if None in reasons else f"no stage of the cascade takes it; the coarse one: {reasons[0]}"
+        """A stage that cannot draw without a sampler has to take it; of the others, one."""
+        stages = (self.coarse, *self.stages)
+        reasons = [stage.refuses(sampler) for stage in stages]
+        if None not in reasons:
+            return f"no stage of the cascade takes it; the coarse one: {reasons[0]}"
+        alone = [self.coarse.samples_with(None), *(stage.draws for stage in self.stages)]
+        for stage, reason, draws in zip(stages, reasons, alone, strict=True):
+            if reason and not draws:
+                return f"{type(stage).__name__} cannot draw without a sampler, and does not take it: {reason}"
+        return None
 
     def samples_with(self, sampler: Sampler | None) -> bool:
         return self.coarse.samples_with(self._for(self.coarse, sampler)) and self.reconstructs_with(sampler)

@@ -9,11 +9,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from wavekit_core.engine.step import Step
-from wavekit_core.errors import DataError, ResourceError
+from wavekit_core.errors import DataError, ResourceError, SpaceError
 from wavekit_core.evaluation import without_classes
 from wavekit_core.kinds import Batch, Dataset, Generator
 from wavekit_core.pipeline import Pipeline
-from wavekit_core.recipe.nodes import build
+from wavekit_core.recipe.nodes import build, located
 from wavekit_core.recipe.recipe import Recipe
 from wavekit_core.registry import installed
 from wavekit_core.session import build_control, build_metrics, build_pipeline, require_classes
@@ -38,6 +38,9 @@ class Findings:
     evaluations: dict[str, int] = field(default_factory=dict)
 
 
+MANY = 32  # network evaluations from which on a reconstruction is not tried: without data it costs seconds too
+
+
 def check(recipe: Recipe) -> Findings:
     """Walk the pipeline. Raises RecipeFaults where it does not fit, ResourceError where it cannot fit into memory."""
     remarks: list[str] = []
@@ -50,6 +53,7 @@ def check(recipe: Recipe) -> Findings:
         build_control(recipe, space)
         metrics = build_metrics(recipe, space)
         step = Step(pipeline)
+    _require_turns(step, recipe)
     parameters = {name: sum(p.numel() for p in step.parameters_of(name)) for name in step.objectives}
     weights = sum(t.numel() * t.element_size() for t in pipeline.state_dict().values())
     _refuse_if_larger(weights * 5, "weights, gradients, averages and optimizer")
@@ -75,6 +79,16 @@ def check(recipe: Recipe) -> Findings:
     numbers = latent.numbers if latent is not None else None
     read, evaluations = dataset is not None, pipeline.evaluations_with(None)
     return Findings(_walk(recipe, pipeline), parameters, flops, memory, numbers, read, remarks, evaluations)
+
+
+def _require_turns(step: Step, recipe: Recipe) -> None:
+    """Raise RecipeFaults for an objective that no step of the training trains."""
+    steps = recipe.train.steps
+    for name, objective in step.objectives.items():
+        if steps and not objective.times(steps, steps):
+            reason = f"{name} is trained in none of the {steps} steps"
+            remedy = "raise train.steps, or give it a larger share of them"
+            raise located(SpaceError(step.generator, reason, remedy), recipe.part("generator"))
 
 
 def innermost(generator: Generator) -> Generator:
@@ -154,7 +168,8 @@ def _trace(step: Step, recipe: Recipe, space: ImageSpace, classes: int, remarks:
                 often = (objective.during[1] - objective.during[0]) / objective.every
                 flops += round(counter.get_total_flops() * recipe.train.shards * often)
                 largest = max(largest, sum(saved.values()))
-            if step.objectives and step.generator.reconstructs:
+            evaluations = sum(step.generator.evaluations_with(None).values())
+            if step.objectives and step.generator.reconstructs and evaluations <= MANY:
                 with torch.no_grad():
                     step.generator.reconstruct(batch.data)
     except Exception as error:

@@ -105,7 +105,7 @@ def _text(value: Value, key: str, faults: list[Fault]) -> str:
             Fault(value.mark, "a claim without a `figure`; name one of those that the cells measure, or a fact")
         )
     elif given is not None and not (isinstance(given.data, str) and given.data):
-        faults.append(Fault(given.mark, f"`{key}` of a claim is {given.data!r:.40}; write a text"))
+        faults.append(Fault(given.mark, f"`{key}` of a claim is {given.plain()!r:.40}; write a text"))
     elif given is not None:
         return str(given.data)
     return ""
@@ -127,7 +127,7 @@ def _number(value: Value, measure: str, faults: list[Fault]) -> float:
 def _settings(value: Value, key: str, axes: Mapping[str, Sequence[Any]], faults: list[Fault]) -> dict[str, Any]:
     given = value.get(key)
     if given is None or not isinstance(given.data, dict):
-        where, what = (value.mark, "is missing") if given is None else (given.mark, f"is {given.data!r:.40}")
+        where, what = (value.mark, "is missing") if given is None else (given.mark, f"is {given.plain()!r:.40}")
         axis = next(iter(axes))
         faults.append(Fault(where, f"`{key}` of a claim {what}; write axes with a value each, as {{{axis}: …}}"))
         return {}

@@ -62,6 +62,8 @@ def judged(paper: float, ours: float, deviation: float | None, measure: str) -> 
     if off <= NEAR:
         return f"reproduces (within {max(1, math.ceil(round(off * 100, 6)))} %)"
     none = 1.0 if measure == "ratio" else 0.0
+    if ours == paper == none:
+        return "reproduces (no change)"
     if deviation is not None and abs(ours - none) <= deviation:
         return "cannot be told: no change is within the deviation"
     if (ours - none) * (paper - none) <= 0:

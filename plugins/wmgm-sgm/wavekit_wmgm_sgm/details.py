@@ -10,11 +10,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import Batch, Denoiser, DetailGenerator, DetailSpace, Loss, Objective, Sampler
-from wavekit_core.nets import Preset, make_network
+from wavekit_core.nets import MLP, Preset, make_network
 from wavekit_core.spaces import ImageSpace
 from wavekit_wmgm_sgm.labels import require_labels
-from wavekit_wmgm_sgm.model import PositiveFloat, PositiveInt, Share
+from wavekit_wmgm_sgm.model import Horizon, PositiveFloat, PositiveInt, Share, SomeShare
 from wavekit_wmgm_sgm.normalise import Normalise
 from wavekit_wmgm_sgm.process import Parametrisation, Process, Times, without
 
@@ -34,21 +35,31 @@ class ScoreDetails(DetailGenerator):
         network: Preset = "tiny",
         width: PositiveInt | None = None,
         classes: Annotated[int, Field(ge=0)] = 0,
-        label_drop: Share = 0.1,
+        label_drop: SomeShare = 0.1,
         parametrisation: Parametrisation = "velocity",
         times: Times = "quadratic",
-        horizon: PositiveFloat = 5.0,
+        horizon: Horizon = 5.0,
         dropout: Share = 0.0,
         lr: PositiveFloat = 1e-3,
         sampler: Sampler | None = None,
     ):
         super().__init__()
         self.space, self.classes, self.label_drop, self.lr = space, classes, label_drop, lr
+        self.sampler: Sampler | None = None
         self.process = Process(parametrisation, times, horizon, 1.0)
         c = space.channels
         self.approximations = nn.ModuleList(Normalise(c) for _ in space.levels)
         self.normals = nn.ModuleList(Normalise(3 * c) for _ in space.levels)
         self.network = make_network(network, 3 * c, 3 * c, space.size(space.levels[-1]), classes, c, width, dropout)
+        if isinstance(self.network, MLP) and len(space.levels) > 1:
+            raise SpaceError(
+                self,
+                f"an MLP serves one size, and levels {', '.join(map(str, space.levels))} have several",
+                "take another network, or set share_scales: false",
+                at="network",
+            )
+        if sampler is not None and (reason := sampler.refuses(_Given(self, space.levels[0], None))):
+            raise SpaceError(sampler, reason)
         self.sampler = sampler
         self.draws = sampler is not None
 

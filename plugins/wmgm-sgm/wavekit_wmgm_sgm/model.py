@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from wavekit_core.errors import SpaceError
 from wavekit_core.kinds import Batch, Denoiser, Loss, Objective, Sampler
 from wavekit_core.nets import Preset, make_network
 from wavekit_core.spaces import ImageSpace
@@ -23,6 +24,8 @@ from wavekit_wmgm_sgm.process import Parametrisation, Process, Times, without
 PositiveFloat = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+SomeShare = Annotated[float, Field(gt=0, lt=1)]
+Horizon = Annotated[float, Field(ge=0.1, le=20)]  # at 20, σ is 5e8
 
 
 class ScoreModel(Denoiser):
@@ -34,7 +37,7 @@ class ScoreModel(Denoiser):
         network: see `wavekit_core.nets.make_network`; `auto` is an MLP up to 8×8, and a small U-Net above.
         width: of the network, if not the preset's.
         classes: that labels tell apart; 0 for a model without.
-        label_drop: share of the labels that training leaves out, for guidance.
+        label_drop: share of the labels that training leaves out: what is drawn without a class, and guidance, need it.
         parametrisation, times, horizon: see `wavekit_wmgm_sgm.process.Process`.
         scale: `whiten`: mean 0 and deviation 1 a channel over the training set; `range`: from -1 to 1.
         dropout: of the network.
@@ -50,10 +53,10 @@ class ScoreModel(Denoiser):
         network: Preset = "auto",
         width: PositiveInt | None = None,
         classes: Annotated[int, Field(ge=0)] = 0,
-        label_drop: Share = 0.1,
+        label_drop: SomeShare = 0.1,
         parametrisation: Parametrisation = "velocity",
         times: Times = "quadratic",
-        horizon: PositiveFloat = 5.0,
+        horizon: Horizon = 5.0,
         scale: Literal["whiten", "range"] = "whiten",
         dropout: Share = 0.0,
         lr: PositiveFloat = 1e-3,
@@ -68,6 +71,8 @@ class ScoreModel(Denoiser):
         self.sigmas = self.process.sigmas
         size = (space.height, space.width)
         self.network = make_network(network, space.channels, space.channels, size, classes, 0, width, dropout)
+        if sampler is not None and (reason := sampler.refuses(self)):
+            raise SpaceError(sampler, reason)
         self.sampler = sampler
 
     def fit(self, batches: Callable[[], Iterable[Batch]]) -> None:

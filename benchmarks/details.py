@@ -1,4 +1,4 @@
-"""What becomes of the adversarial model's noise: `python benchmarks/msal_alpha.py RUN… --json FILE`.
+"""What drawn details are like: `python benchmarks/details.py RUN… --json FILE`.
 
 Reads runs, or the cells of a grid, whose generator is a cascade, draws details for the true approximations of held-out images,
 and gives, beside the figures of the run, how much they differ between draws (as a share of the true details' spread) and their
@@ -23,7 +23,7 @@ from wavekit_core.runs.folder import json_of
 from wavekit_core.wavelets.scales import approximations
 
 IMAGES = 200
-SHOWN = ("psnr", "rfd", "gfd")
+SHOWN = ("psnr", "ssim", "rfd", "gfd")
 
 
 @torch.no_grad()
@@ -41,6 +41,8 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
         for row in figures
         if row["subject"] == "model" and row["name"].partition("[")[0] in SHOWN
     }
+    counts = run.folder.lock()["parameters"]
+    drawing = sum(number for name, number in counts.items() if "critic" not in name)
     rows = []
     for level in range(cascade.space.levels, 0, -1):
         stage, details = cascade.stage_of(level), pyramid.details[cascade.space.levels - level]
@@ -56,6 +58,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
                 "name": f"{path.name}, level {level}",
                 "value": value,
                 "unit": "diversity: spread of draws / spread of true details",
+                "parameters for drawing": f"{drawing:,}",
                 "kurtosis": float(kurtosis(drawn).mean()),
                 "kurtosis, true": float(kurtosis(details).mean()),
                 **shown,
@@ -68,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--title", default="Adversarial details: what becomes of the noise")
+    parser.add_argument("--title", default="Drawn details")
     given = parser.parse_args()
     folders = [folder for path in given.runs for folder in runs_in(path)]
     rows = [row for folder in folders for row in rows_of(folder.path)]
@@ -76,7 +79,7 @@ def main() -> None:
         print(row)
     result = {
         "title": given.title,
-        "command": f"python benchmarks/msal_alpha.py {' '.join(map(str, given.runs))}",
+        "command": " ".join(["python benchmarks/details.py", *(f"runs/{path.name}" for path in given.runs)]),
         "machine": machine(),
         "commit": folders[0].lock()["git"],
         "note": "psnr (dB) and rfd are of held-out images' true approximation with drawn details, gfd of samples.",

@@ -11,10 +11,11 @@ import errno
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from wavekit_core.errors import DamagedError, ResourceError
+from wavekit_core.errors import DamagedError, RecipeError, ResourceError
 from wavekit_core.runs import manifest
 
 TEMPORARY = ".tmp-"
@@ -45,6 +46,15 @@ def disk_faults(path: Path, size: int = 0) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT) and size:
             what += f" for {_amount(size)}"
         raise ResourceError(f"{path}: cannot be written: {what}; {advice}") from error
+
+
+def require_place(file: Path | None) -> None:
+    """Find out before long work, not after it, whether a file can be written. Raises RecipeError and ResourceError."""
+    if file is not None:
+        if file.is_dir():
+            raise RecipeError(f"{file} is a folder; name a file in it")
+        with disk_faults(file):
+            tempfile.TemporaryFile(dir=file.parent).close()
 
 
 def require_room(folder: Path, size: int, what: str) -> None:

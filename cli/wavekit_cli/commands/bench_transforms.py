@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,8 +38,10 @@ def command(
     rounds: Annotated[int, Option(metavar="N", min=2, help="Rounds of which the median is taken.")] = 15,
 ) -> None:
     """Time the wavelet transforms here, beside copying their input and beside other libraries where they are installed."""
+    from wavekit_core.runs.publish import require_place
+
     for file in (json_file, picture):
-        _require_place(file)
+        require_place(file)
     from wavekit_cli.console import out, watcher
     from wavekit_cli.figures import print_table
     from wavekit_core.runs.publish import publish_file
@@ -70,18 +71,6 @@ def command(
     if picture:
         publish_file(picture, drawn(rows))
         console.print(f"picture: {picture}")
-
-
-def _require_place(file: Path | None) -> None:
-    """That a file can be written is found out before the measurement, not after it."""
-    from wavekit_core.errors import RecipeError
-    from wavekit_core.runs.publish import disk_faults
-
-    if file is not None:
-        if file.is_dir():
-            raise RecipeError(f"{file} is a folder; name a file in it")
-        with disk_faults(file):
-            tempfile.TemporaryFile(dir=file.parent).close()
 
 
 def tables(rows: Rows) -> Iterator[tuple[str, Cells]]:

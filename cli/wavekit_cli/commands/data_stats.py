@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,8 +35,10 @@ def command(
 ) -> None:
     """A data set in the bands of its recipe's wavelet transform, or of Haar: energy, signal to noise, distance to white noise,
     sparsity, conditioning, and the error that samplers are predicted to make."""
+    from wavekit_core.runs.publish import require_place
+
     for file in (json_file, html_file):
-        _require_place(file)
+        require_place(file)
     use_data_root(data_root)
     from wavekit_cli.console import out, watcher
     from wavekit_cli.figures import print_table
@@ -72,18 +73,6 @@ def command(
         lead = f"{found.images:,} training images, {found.space}."
         publish_file(html_file, page(title, lead, sections(found, predicted)))
         console.print(f"page: {html_file}")
-
-
-def _require_place(file: Path | None) -> None:
-    """That a file can be written is found out before the work, not after it."""
-    from wavekit_core.errors import RecipeError
-    from wavekit_core.runs.publish import disk_faults
-
-    if file is not None:
-        if file.is_dir():
-            raise RecipeError(f"{file} is a folder; name a file in it")
-        with disk_faults(file):
-            tempfile.TemporaryFile(dir=file.parent).close()
 
 
 def _subject(target: str, settings: list[str] | None) -> Subject:

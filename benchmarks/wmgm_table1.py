@@ -1,4 +1,4 @@
-"""Table 1 and Figure 4 of WMGM's paper beside ours: `python benchmarks/wmgm_table1.py GRID --json FILE --picture FILE`.
+"""Table 1 and Figure 4 of WMGM's paper beside ours: `python benchmarks/wmgm_table1.py GRID… --json FILE --picture FILE`.
 
 Reads the finished cells of a grid that `wavekit run wmgm-table1` left: a row a system, sampler and number of steps, as means
 over seeds with the standard deviation of a sample, and the paper's cell as ratios of WMGM to the score model on pixels.
@@ -10,6 +10,7 @@ import argparse
 import json
 import statistics
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -73,27 +74,27 @@ def rows_of(found: Measured) -> list[dict[str, Any]]:
                 "evaluations": text(values["evaluations"]),
                 "s / 100 images": text(values["seconds for 100 images"]),
                 "training s": text(values["training seconds"]),
+                "TFLOP": text([value / 1e12 for value in values["FLOPs"]]),
                 "parameters": f"{values['parameters for drawing'][0]:,.0f}",
                 "seeds": len(values["gfd"]),
             }
         )
-    for sampler in SAMPLERS:
-        for steps in (4, 16, 64):
-            ours, base = found.get(("wmgm", sampler, steps)), found.get(("sgm", sampler, steps))
-            for name, paper in PAPER.items():
-                if not ours or not base or not ours[name] or not base[name]:
-                    continue
-                pairs = [a / b for a, b in zip(ours[name], base[name], strict=False)]
-                row: dict[str, Any] = {
-                    "name": f"wmgm / sgm: {name}, {SAMPLERS[sampler]}, {steps} steps",
-                    "value": statistics.mean(pairs),
-                    "unit": "ratio",
-                    "gfd": text(pairs),
-                    "seeds": len(pairs),
-                }
-                if (sampler, steps) == ("em", 16):
-                    row["paper"] = paper
-                rows.append(row)
+    for base_name, sampler, steps in product(("sgm", "sgm-flops", "wsgm"), SAMPLERS, (4, 16, 64)):
+        ours, base = found.get(("wmgm", sampler, steps)), found.get((base_name, sampler, steps))
+        for name, paper in PAPER.items():
+            if not ours or not base or not ours[name] or not base[name]:
+                continue
+            pairs = [a / b for a, b in zip(ours[name], base[name], strict=False)]
+            row: dict[str, Any] = {
+                "name": f"wmgm / {base_name}: {name}, {SAMPLERS[sampler]}, {steps} steps",
+                "value": statistics.mean(pairs),
+                "unit": "ratio",
+                "gfd": text(pairs),
+                "seeds": len(pairs),
+            }
+            if (base_name, sampler, steps) == ("sgm", "em", 16):
+                row["paper"] = paper
+            rows.append(row)
     return rows
 
 
@@ -124,11 +125,15 @@ def drawn(found: Measured) -> Plot:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("grid", type=Path)
+    parser.add_argument("grids", nargs="+", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
-    found, runs = measured(GridFolder(given.grid))
+    found: Measured = {}
+    runs: list[Run] = []
+    for path in given.grids:
+        more, others = measured(GridFolder(path))
+        found, runs = found | more, runs + others
     rows = rows_of(found)
     for row in rows:
         print(row["name"], row["gfd"], row.get("s / 100 images", ""), row.get("paper", ""))
@@ -137,9 +142,9 @@ def main() -> None:
         "command": "wavekit run wmgm-table1; python benchmarks/wmgm_table1.py runs/wmgm-table1",
         "machine": machine(),
         "commit": runs[0].lock["git"],
-        "note": "Fashion-MNIST at 32 pixels, without classes, about 200 s of training each on one core; 300 samples, averaged "
-        "weights. Means over seeds ± standard deviation. wmgm's critic (167,737 parameters) does not draw. swd is W1 of a "
-        "coefficient.",
+        "note": "Fashion-MNIST at 32 pixels, without classes, about 200 s of training each on one idle core; 300 samples, "
+        "averaged weights; sgm-flops is sgm at the FLOPs of wmgm. Means over seeds ± standard deviation. wmgm's critic "
+        "(167,737 parameters) does not draw. swd is W1 of a coefficient.",
         "rows": rows,
     }
     if given.json:

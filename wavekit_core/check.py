@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from wavekit_core.engine.shards import seeded
 from wavekit_core.engine.step import Step
 from wavekit_core.errors import DataError, ResourceError, SpaceError
 from wavekit_core.evaluation import without_classes
@@ -160,6 +161,7 @@ def _trace(step: Step, recipe: Recipe, space: ImageSpace, classes: int, remarks:
             for name in step.objectives:
                 saved.clear()
                 with (
+                    seeded(recipe.seed, "check", name),  # what a loss computes may depend on chance
                     FlopCounterMode(display=False) as counter,
                     torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t),
                 ):

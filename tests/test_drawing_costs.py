@@ -135,7 +135,7 @@ def test_a_hundred_images_are_drawn_each_time_after_one_that_does_not_count(reci
 def test_timing_stands_beside_the_rates_and_is_done_once(recipe, tmp_path, monkeypatch):
     chosen = load(recipe(GMM))
     with monkeypatch.context() as patch:
-        patch.setattr("wavekit_core.run.render", lambda *_: (_ for _ in ()).throw(RecipeError("no report")))
+        patch.setattr("wavekit_core.execution.render", lambda *_: (_ for _ in ()).throw(RecipeError("no report")))
         with pytest.raises(RecipeError):
             start(chosen, b"", tmp_path / "r", torch.device("cpu"), Watcher())
     start(chosen, b"", tmp_path / "r", torch.device("cpu"), Watcher())

@@ -111,13 +111,12 @@ def test_every_section_is_there_in_its_order(report):
         "Reconstructions",
         "Curves",
         "Spaces",
-        "Bands of the data",
         "Wavelet latent",
         "Recipe",
         "Environment",
     ]
     anchors = [link for link in page.links if link.startswith("#")]
-    assert anchors == [f"#s{i}" for i in range(1, 10)]
+    assert anchors == [f"#s{i}" for i in range(1, 9)]
 
 
 def test_figures_curves_and_way_are_told(report):
@@ -222,7 +221,7 @@ def test_a_large_picture_is_embedded_small_enough_and_a_small_one_exactly():
 
 def test_sections_without_content_are_left_out(report):
     text = report("data: {use: digits, size: 8}\ngenerator: {use: oracle-shrinkage}\n")
-    assert Page(text).titles == ["Reconstructions", "Spaces", "Bands of the data", "Recipe", "Environment"]
+    assert Page(text).titles == ["Reconstructions", "Spaces", "Recipe", "Environment"]
 
 
 def test_what_a_recipe_says_is_text(wavekit, recipe, tmp_path):
@@ -303,7 +302,7 @@ def test_sections_of_plugins_stand_before_the_recipe_and_their_faults_in_their_p
     assert all(word in text.replace("&#39;", "'") for word in words)
     titles = Page(text).titles
     assert titles[-2:] == ["Recipe", "Environment"]
-    assert len(titles) == 8 + bool(words)
+    assert len(titles) == 7 + bool(words)
     if words:
         assert text.index("<h2>Spaces") < text.index(words[-1]) < text.index("<h2>Recipe")
 

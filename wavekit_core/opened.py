@@ -16,18 +16,62 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavekit_core.errors import RecipeError
+from wavekit_core.engine import checkpoint
+from wavekit_core.errors import DamagedError, RecipeError
 from wavekit_core.kinds import Generator, Sampler
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.compose import compose
 from wavekit_core.recipe.nodes import build
-from wavekit_core.recipe.recipe import from_value
-from wavekit_core.run import load_model, recipe_of
+from wavekit_core.recipe.recipe import Recipe, from_value
+from wavekit_core.recipe.source import parse
 from wavekit_core.runs.folder import RunFolder
-from wavekit_core.session import Session, choose_device
+from wavekit_core.session import Images, Session, choose_device, use_threads
+from wavekit_core.spaces import ImageSpace
 from wavekit_core.watch import Watcher
 
 Callback = Callable[[int, float, Tensor, Tensor], None]
+
+
+def recipe_of(folder: RunFolder) -> Recipe:
+    """The recipe of a run, from its resolved form."""
+    path = folder.path / "resolved.yaml"
+    return from_value(parse(folder.head()["resolved.yaml"].decode(), str(path)))
+
+
+def load_model(
+    recipe: Recipe,
+    folder: RunFolder,
+    device: torch.device,
+    step: int | None = None,
+    watcher: Watcher | None = None,
+) -> tuple[Session, int]:
+    """A session with the averaged weights of a checkpoint in place: the newest, or that of `step`.
+
+    Raises DamagedError if that checkpoint is damaged (no other is taken in its stead), RecipeError if there is none.
+    """
+    kept = folder.steps()
+    if not kept or step not in (None, *kept):
+        asked = "has no checkpoint yet" if not kept else f"has no checkpoint of step {step}"
+        steps = ", ".join(map(str, kept)) or "none"
+        raise RecipeError(f"{folder.path}: {asked}; there are steps: {steps} (train.keep says how many stay)")
+    chosen = kept[-1] if step is None else step
+    try:
+        files = folder.checkpoint_files(chosen)
+        lock = folder.lock()
+        use_threads(int(lock["threads"]))
+        session = Session(
+            recipe, device, watcher, images=Images(ImageSpace(**lock["space"]), lock["classes"], lock["data"])
+        )
+        checkpoint.load_weights(session.pipeline, files, averaged=True)
+        session.pipeline.to(device).eval()
+        if chosen in folder.sample_steps():
+            checkpoint.load_samplers(session.pipeline, folder.sample_files(chosen))
+        else:
+            session.fit_sampler(chosen)
+    except DamagedError as error:
+        others = ", ".join(str(one) for one in kept if one != chosen) or "none"
+        raise DamagedError(f"{error}; choose another checkpoint with --at (steps: {others})") from None
+    return session, chosen
 
 
 def open_run(

@@ -85,3 +85,9 @@ def _table(columns: Sequence[Sequence[str]], wide: Sequence[int]) -> tuple[list[
 
 def _wrapped(text: str, width: int) -> list[str]:
     return [text] if cell_len(text) <= width else textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def command_line(argv: Sequence[str], without: Sequence[str]) -> str:
+    """The command as it is kept beside its figures: without these options and their values, which name places of one machine."""
+    named = [word.split("=")[0] in without or (i > 0 and argv[i - 1] in without) for i, word in enumerate(argv)]
+    return " ".join(["wavekit", *(word for word, place in zip(argv, named, strict=True) if not place)])

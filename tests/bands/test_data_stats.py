@@ -18,7 +18,12 @@ ROOT = Path(__file__).parents[2]
 def test_a_recipe_is_looked_at_in_its_own_bands(wavekit, tmp_path):
     code, out, err = wavekit("data", "stats", "quickstart", "--images", "300", "--json", "b.json", "--html", "b.html")
     assert code == 0, err
-    for said in ("300 training images, pyramid haar, 2 levels", "Signal to noise (claim, Fig. 1", "dpmpp-2m", "cD1"):
+    for said in (
+        "300 training images, pyramid haar, 2 levels",
+        "Signal to noise (WMGM's paper, Fig. 1",
+        "dpmpp-2m",
+        "cD1",
+    ):
         assert said in out
     page = (tmp_path / "b.html").read_text()
     assert page.count("<table>") == 5
@@ -67,12 +72,13 @@ def test_what_cannot_be_looked_at_is_said_before_any_work(wavekit, argv, code, s
     assert "Traceback" not in err
 
 
-def test_the_report_of_a_run_with_a_pyramid_has_a_section_and_others_have_none():
+def test_the_report_of_a_cascade_has_a_section_and_others_have_none():
     def section_of(name):
         return bands(View(None, Session(load(Path(name)), torch.device("cpu")), 0, [], {}))
 
-    found = section_of("gmm")
+    found = section_of("wmgm-digits")
     assert found.title == "Bands of the data"
     assert found.body.count("<table>") == 2
     assert "data:image/png" in found.body
     assert section_of("vae") is None
+    assert section_of("gmm") is None  # a pyramid, but no parts

@@ -11,6 +11,8 @@ from wavekit_core.bands.pictures import summary
 from wavekit_core.bands.predictions import predictions
 from wavekit_core.bands.subject import of_pyramid, pyramid_of
 from wavekit_core.bands.survey import survey
+from wavekit_core.cascade import Cascade
+from wavekit_core.check import innermost
 from wavekit_core.report.sections import Section, View, table
 
 IMAGES = 1000
@@ -19,11 +21,13 @@ STEPS = (8, 16, 32)
 
 @torch.no_grad()
 def bands(view: View) -> Section | None:
-    """For runs whose pipeline has a pyramid of filter banks: energy, signal to noise, sparsity and predicted errors, over IMAGES
+    """For runs of a cascade, whose parts this is about: energy, signal to noise, sparsity and predicted errors, over IMAGES
     training images. Behind a transform that changes what is trained on, the images are those behind it."""
     pipeline = view.session.pipeline
+    if not isinstance(innermost(pipeline), Cascade):
+        return None
     found = pyramid_of(pipeline)
-    if found is None or found[0].bank is None or found[1] > len(pipeline.transforms):
+    if found is None or found[1] > len(pipeline.transforms):
         return None
     subject = of_pyramid(view.session.dataset, found[0], pipeline, found[1])
     looked = survey(subject, IMAGES)

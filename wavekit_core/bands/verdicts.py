@@ -1,4 +1,7 @@
-"""What the paper claims of the bands and what these data show, in sentences that are made from the figures."""
+"""What a paper claims of the bands and what these data show, in sentences that are made from the figures.
+
+S4, WMGM's paper: Multi-scale Generative Modeling for Fast Sampling, arXiv 2411.09356.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def order(survey: Survey) -> str:
     listed = ", ".join(f"level {level} at {_three(time)}" for level, time in enumerate(levels, 1))
     said = "they do" if not broken else f"not all do: {'; '.join(broken[:4])}{'; …' * (len(broken) > 4)}"
     return (
-        "Signal to noise (claim, Fig. 1: diagonal details drown first, then the others, then coarser levels): "
+        "Signal to noise (WMGM's paper, Fig. 1: diagonal details drown first, then the others, then coarser levels): "
         f"{said}. The signal equals the noise for {listed} (means of three bands), {survey.bands[0].name} at "
         f"{_three(times[survey.bands[0].name])}."
     )
@@ -57,7 +60,7 @@ def order(survey: Survey) -> str:
 
 def gaussianity(survey: Survey) -> str:
     """S4 Fig. 5."""
-    claim = "White noise (claim, Fig. 5: the coarser an approximation, the closer to N(0, I)): "
+    claim = "White noise (WMGM's paper, Fig. 5: the coarser an approximation, the closer to N(0, I)): "
     fields = [field for field in survey.approximations if field.crops]
     found = [field for field in fields if field.crops and math.isfinite(field.crops.kl)]
     if len(found) < 2:
@@ -103,8 +106,9 @@ def sparsity(survey: Survey) -> str:
     )
     counts = [sum(b.numbers * (1 - b.sparsity(False)) for b in survey.at(level)) for level in levels]
     return (
-        f"Sparsity (claim, Fig. 6: deeper levels have fewer coefficients that are not small): with one τ, {THRESHOLD:g} of the "
-        f"range, the share of small ones {_trend(fixed)} ({_listed(fixed)} from level 1 on), with τ doubled a level it "
+        f"Sparsity (WMGM's paper, Fig. 6: deeper levels have fewer coefficients that are not small): with one τ, "
+        f"{THRESHOLD:g} of the range, the share of small ones {_trend(fixed)} "
+        f"({_listed(fixed)} from level 1 on), with τ doubled a level it "
         f"{_trend(scaled)} ({_listed(scaled)}); the number of larger ones {_trend(counts)} "
         f"({', '.join(map(_three, counts))}), and a level has about a quarter of the coefficients of the one before."
     )
@@ -128,7 +132,8 @@ def conditions(survey: Survey) -> str:
     levels = range(survey.space.levels, 0, -1)
     raw, white = ([_three(level_condition(survey, level, kind)) for level in levels] for kind in (False, True))
     return (
-        f"Conditioning (claim: that of the coarse approximation is better): pixels {_three(image.condition)}, {coarsest.name} "
+        f"Conditioning (WMGM's paper, §3: that of the coarse approximation is better): pixels {_three(image.condition)}, "
+        f"{coarsest.name} "
         f"{_three(coarsest.condition)}; 4×4 blocks {_three(image.block_condition)} and {_three(coarsest.block_condition)}; "
         f"details of the levels {', '.join(map(str, levels))}: {', '.join(raw)}, whitened {', '.join(white)}."
     )
@@ -156,8 +161,8 @@ def errors(predicted: Sequence[Predicted]) -> str:
         else ""
     )
     return (
-        f"Samplers (claim, Theorem 1: the same error in fewer steps): {base.sampler} with {STEPS} steps is predicted to lose "
-        f"{_three(base.kl)} nats a dimension on pixels; {others}.{rival}"
+        f"Samplers (WMGM's paper, Theorem 1: the same error in fewer steps): {base.sampler} with {STEPS} steps is predicted to "
+        f"lose {_three(base.kl)} nats a dimension on pixels; {others}.{rival}"
     )
 
 

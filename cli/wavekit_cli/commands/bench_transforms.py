@@ -140,15 +140,15 @@ def reasons(rows: Rows) -> list[str]:
 def document(rows: Rows, device: str, rounds: int, argv: Sequence[str]) -> dict[str, Any]:
     """What `--json` writes; `docs/tables.py` reads it. Its tables show preallocated tensors on one thread, and the peers on
     all; the rows have everything."""
+    from wavekit_cli.figures import command_line
     from wavekit_core.runs.facts import machine
 
     threads = sorted({row["threads"] for row in rows})
     wanted = (f"preallocated, {threads[0]} ", f"fresh, {threads[-1]} ")
     shown = [(title, table) for title, table in tables(rows) if title.startswith(wanted)]
-    words = [word for i, word in enumerate(argv) if not _names_a_file(argv, i)]
     return {
         "title": "Speed of the transforms",
-        "command": " ".join(["wavekit", *words]),
+        "command": command_line(argv, ("--json", "--picture")),
         "machine": machine(),
         "commit": None,
         "device": device,
@@ -164,11 +164,6 @@ def document(rows: Rows, device: str, rounds: int, argv: Sequence[str]) -> dict[
             for row in rows
         ],
     }
-
-
-def _names_a_file(argv: Sequence[str], i: int) -> bool:
-    options = ("--json", "--picture")
-    return argv[i].split("=")[0] in options or (i > 0 and argv[i - 1] in options)
 
 
 def _versions() -> dict[str, str]:

@@ -90,6 +90,7 @@ def document(
     title: str, subject: Subject, found: Survey, predicted: Sequence[Predicted], argv: Sequence[str]
 ) -> dict[str, Any]:
     """What `--json` writes; `docs/tables.py` reads it."""
+    from wavekit_cli.figures import command_line
     from wavekit_core.bands.cells import rows, tables
     from wavekit_core.bands.verdicts import verdicts
     from wavekit_core.runs.facts import machine
@@ -97,7 +98,7 @@ def document(
     shown = [(name, cells) for name, cells, _ in tables(found, predicted)]
     return {
         "title": title,
-        "command": " ".join(["wavekit", *(word for i, word in enumerate(argv) if not _names_a_file(argv, i))]),
+        "command": command_line(argv, ("--json", "--html", "--data-root")),
         "machine": machine(),
         "commit": None,
         "images": found.images,
@@ -108,8 +109,3 @@ def document(
         ],
         "rows": rows(found, predicted),
     }
-
-
-def _names_a_file(argv: Sequence[str], i: int) -> bool:
-    options = ("--json", "--html", "--data-root")
-    return argv[i].split("=")[0] in options or (i > 0 and argv[i - 1] in options)

@@ -79,7 +79,7 @@ def _measured(folder: RunFolder, at: int | None, device: str, keep: bool) -> dic
     """The figures of one checkpoint in the form of evaluation.json."""
     from wavekit_cli.console import watcher
     from wavekit_core.evaluation import measured
-    from wavekit_core.run import load_model, recipe_of
+    from wavekit_core.opened import load_model, recipe_of
     from wavekit_core.session import choose_device
 
     recipe = recipe_of(folder)

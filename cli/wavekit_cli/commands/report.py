@@ -20,8 +20,8 @@ def command(
     use_data_root(data_root)
     with owned(run):
         from wavekit_core.errors import RecipeError
+        from wavekit_core.opened import load_model, recipe_of
         from wavekit_core.report.page import render
-        from wavekit_core.run import load_model, recipe_of
         from wavekit_core.runs.folder import RunFolder
         from wavekit_core.session import choose_device
 

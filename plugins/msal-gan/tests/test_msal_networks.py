@@ -141,3 +141,19 @@ def test_noise_in_blocks_is_used_once_its_strength_has_grown():
     assert not torch.equal(network(x), network(x))
     silent = stirred(AttentionUNet(2, 6, 4, 1))
     assert torch.equal(silent(x), silent(x))
+
+
+def test_the_critic_s_shortcut_is_a_convolution_of_stride_two_whose_gradient_is_right():
+    """At this size the single call of torch 2.13 spoils the heap on CPUs with AVX-512."""
+    critic = Critic(3, 8, 1)
+    images = torch.randn(32, 3, 64, 64)
+    critic(images).sum().backward()
+
+    wide = Critic(3, 8, 1).double()
+    wide.load_state_dict(critic.state_dict())
+    x = wide.stem(images.double())
+    short = nn.functional.conv2d(x, wide.shortcuts[0][0].weight, stride=2)
+    x = nn.functional.leaky_relu(wide.inner[0](x) + wide.shortcuts[0][1](short), 0.1)
+    wide.score(x.mean((-2, -1))).sum().backward()
+    for ours, theirs in zip(critic.parameters(), wide.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-3, atol=1e-4)

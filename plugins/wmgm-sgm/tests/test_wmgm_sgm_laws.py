@@ -17,6 +17,7 @@ test_score_model = generator_suite(
     {"width": 16, "lr": 1e-2},
     {"width": 16, "lr": 1e-2, "classes": 2, "parametrisation": "noise", "times": "uniform", "sampler": HEUN},
     {"width": 8, "lr": 1e-2, "network": "tiny", "parametrisation": "edm", "times": "log-normal", "scale": "range"},
+    {"width": 16, "lr": 1e-2, "scale": "decorrelate", "parametrisation": "noise"},
     steps=80,
 )
 test_score_details = generator_suite(

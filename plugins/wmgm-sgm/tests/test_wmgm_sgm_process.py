@@ -7,11 +7,13 @@ import math
 import pytest
 import torch
 from torch import nn
-from wavekit_wmgm_sgm.normalise import Normalise
+from wavekit_wmgm_sgm.model import ScoreModel
+from wavekit_wmgm_sgm.normalise import FLOOR, Normalise, Whiten
 from wavekit_wmgm_sgm.process import SMALLEST, Process, without
 
 from wavekit_core.diffusion.times import denoised_from_noise, denoised_from_velocity, ou_time, preconditioning
-from wavekit_core.errors import DataError
+from wavekit_core.errors import DataError, SpaceError
+from wavekit_core.spaces import ImageSpace
 
 torch.set_num_threads(1)
 PARAMETRISATIONS = ("noise", "velocity", "edm")
@@ -135,9 +137,37 @@ def test_normalising_takes_mean_and_deviation_a_channel_and_gives_them_back():
     torch.testing.assert_close(made.inverse(made(data)), data, rtol=1e-6, atol=1e-6)
 
 
-def test_normalising_needs_images():
+def test_whitening_gives_covariance_one_and_takes_it_back():
+    made = Whiten((2, 2, 3))
+    data = 5 + torch.randn(3000, 2, 2, 3) @ torch.randn(3, 3)  # neighbours in a row go together
+    data[:, 1] += data[:, 0]
+    made.fit(data.split(700))
+    white = made(data).flatten(1).double()
+    torch.testing.assert_close(white.mean(0), torch.zeros(12, dtype=torch.float64), rtol=0, atol=1e-4)
+    torch.testing.assert_close(white.T.cov(correction=0), torch.eye(12, dtype=torch.float64), rtol=0, atol=1e-3)
+    torch.testing.assert_close(made.inverse(made(data)), data, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(made.forth, made.forth.T)  # zero phase: a value stays in its place
+
+
+def test_whitening_does_not_blow_up_what_does_not_vary():
+    made = Whiten((1, 1, 2))
+    data = torch.randn(500, 1, 1, 1).expand(-1, -1, -1, 2).contiguous()
+    made.fit([data])
+    largest = float(data.double().std(correction=0) * math.sqrt(2))
+    assert float(torch.linalg.eigvalsh(made.back.double())[0]) == pytest.approx(FLOOR * largest, rel=1e-3)
+    made.fit([torch.full((4, 1, 1, 2), 3.0)])
+    assert made(torch.full((1, 1, 1, 2), 3.0)).abs().max() == 0
+
+
+def test_whole_images_of_many_numbers_are_not_whitened():
+    with pytest.raises(SpaceError, match="12,288 numbers"):
+        ScoreModel(ImageSpace(3, 64, 64), scale="decorrelate")
+
+
+@pytest.mark.parametrize("made", [Normalise(1), Whiten((1, 2, 2))])
+def test_normalising_needs_images(made):
     with pytest.raises(DataError, match="no training images"):
-        Normalise(1).fit([])
+        made.fit([])
 
 
 def test_labels_are_left_out_by_their_share():

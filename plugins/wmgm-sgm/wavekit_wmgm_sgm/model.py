@@ -18,13 +18,14 @@ from wavekit_core.kinds import Batch, Denoiser, Loss, Objective, Sampler
 from wavekit_core.nets import Preset, make_network
 from wavekit_core.spaces import ImageSpace
 from wavekit_wmgm_sgm.labels import require_labels
-from wavekit_wmgm_sgm.normalise import Normalise
+from wavekit_wmgm_sgm.normalise import Normalise, Whiten
 from wavekit_wmgm_sgm.process import Parametrisation, Process, Times, without
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 SomeShare = Annotated[float, Field(gt=0, lt=1)]
+MOST_NUMBERS = 4096
 Horizon = Annotated[float, Field(ge=0.1, le=20)]  # at 20, σ is 5e8
 
 
@@ -39,7 +40,8 @@ class ScoreModel(Denoiser):
         classes: that labels tell apart; 0 for a model without.
         label_drop: share of the labels that training leaves out: what is drawn without a class, and guidance, need it.
         parametrisation, times, horizon: see `wavekit_wmgm_sgm.process.Process`.
-        scale: `whiten`: mean 0 and deviation 1 a channel over the training set; `range`: from -1 to 1.
+        scale: `whiten`: mean 0 and deviation 1 a channel over the training set; `decorrelate`: mean 0 and covariance 1 of all
+            values of an image together, for up to 4,096 of them; `range`: from -1 to 1.
         dropout: of the network.
         lr: of Adam.
         sampler: one of its own, to be used instead of the recipe's.
@@ -57,7 +59,7 @@ class ScoreModel(Denoiser):
         parametrisation: Parametrisation = "velocity",
         times: Times = "quadratic",
         horizon: Horizon = 5.0,
-        scale: Literal["whiten", "range"] = "whiten",
+        scale: Literal["whiten", "decorrelate", "range"] = "whiten",
         dropout: Share = 0.0,
         lr: PositiveFloat = 1e-3,
         sampler: Sampler | None = None,
@@ -66,8 +68,14 @@ class ScoreModel(Denoiser):
         self.space, self.shape = space, space.shape
         self.classes, self.label_drop, self.scale, self.lr = classes, label_drop, scale, lr
         centre, half = (space.low + space.high) / 2, (space.high - space.low) / 2
-        self.normalise = Normalise(space.channels, centre, half)
-        self.process = Process(parametrisation, times, horizon, 1.0 if scale == "whiten" else 0.5)
+        if scale == "decorrelate" and space.numbers > MOST_NUMBERS:
+            raise SpaceError(
+                self,
+                f"{space} has {space.numbers:,} numbers, and decorrelate multiplies by a matrix of that size; up to "
+                f"{MOST_NUMBERS:,} it does: take more levels, or scale: whiten",
+            )
+        self.normalise = Whiten(space.shape) if scale == "decorrelate" else Normalise(space.channels, centre, half)
+        self.process = Process(parametrisation, times, horizon, 0.5 if scale == "range" else 1.0)
         self.sigmas = self.process.sigmas
         size = (space.height, space.width)
         self.network = make_network(network, space.channels, space.channels, size, classes, 0, width, dropout)
@@ -77,7 +85,7 @@ class ScoreModel(Denoiser):
 
     def fit(self, batches: Callable[[], Iterable[Batch]]) -> None:
         require_labels(self.classes, batches())
-        if self.scale == "whiten":
+        if self.scale != "range":
             self.normalise.fit(batch.data for batch in batches())
 
     def loss(self, batch: Batch) -> Loss:

@@ -17,7 +17,8 @@ MAX_RECONSTRUCTIONS = 1000
 
 def evidence(session: Session, model: Pipeline) -> Evidence:
     """Held-out images, reconstructions of them and samples, of a model whose weights are in place."""
-    originals = quantise(session.held_out(MAX_RECONSTRUCTIONS).data, session.dataset.space)
+    shown = session.held_out(MAX_RECONSTRUCTIONS)
+    originals = quantise(shown.data, session.dataset.space)
     samples, labels = session.draw(model, session.recipe.samples.count) if model.samples else (None, None)
     return Evidence(
         dataset=session.dataset,
@@ -26,6 +27,7 @@ def evidence(session: Session, model: Pipeline) -> Evidence:
         samples=samples,
         sample_labels=labels,
         nats=session.nats(model, originals) if model.has_likelihood else None,
+        code=session.code(model, originals, shown.labels) if model.has_code else None,
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from wavekit_core.component import Slot
 from wavekit_core.contract import require, require_form
 from wavekit_core.errors import SpaceError
-from wavekit_core.kinds import Batch, Generator, Loss, Objective, Sampler, Transform
+from wavekit_core.kinds import Autoregressive, Batch, Code, Generator, Loss, Objective, Sampler, Transform
 from wavekit_core.spaces import Space
 
 
@@ -57,6 +57,17 @@ class Pipeline(Generator):
     @property
     def has_likelihood(self) -> bool:
         return not len(self.transforms) and self.generator.has_likelihood  # a transform would change the density
+
+    @property
+    def has_code(self) -> bool:
+        """Whether it models tokens, so that images have codes, and says what these cost."""
+        return isinstance(self.generator, Autoregressive) and self.generator.has_code
+
+    def code(self, images: Any, labels: Tensor | None) -> Code:
+        """What the model of tokens makes of images' codes."""
+        assert isinstance(self.generator, Autoregressive)
+        tokens = self.represent(images)
+        return self.generator.code(tokens, labels)
 
     def represent(self, images: Any, upto: int | None = None) -> Any:
         """Images through the first `upto` transforms (all by default)."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from wavekit_core.engine.order import permutation
 from wavekit_core.engine.shards import seed, seed_from, seeded
 from wavekit_core.errors import DataError, RecipeError, ResourceError, SpaceError, WavekitError
-from wavekit_core.kinds import Batch, Dataset, Generator, Metric, Sampler, Split
+from wavekit_core.kinds import Batch, Code, Dataset, Generator, Metric, Sampler, Split
 from wavekit_core.pictures import quantise
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.faults import Fault, RecipeFaults
@@ -311,3 +311,18 @@ class Session:
                 filled = low + (high - low) * (steps + torch.rand_like(part)) / 256
                 parts.append(model.negative_log_likelihood(filled.to(self.device)).double().cpu())
         return torch.cat(parts)
+
+    @torch.no_grad()
+    def code(self, model: Pipeline, images: Tensor, labels: Tensor | None) -> Code:
+        """What a model of tokens makes of the codes of images (N, C, H, W), on the CPU."""
+        model.eval()
+        nats: list[Tensor] = []
+        parts: dict[str, tuple[float, float]] = {}
+        for index, part in enumerate(images.split(self.CHUNK)):
+            named = None if labels is None else labels[index * self.CHUNK :][: len(part)].to(self.device)
+            code = model.code(part.to(self.device), named)
+            nats.append(code.nats.double().cpu())
+            for name, values in code.parts.items():
+                before, share = parts.get(name, (0.0, 0.0)), len(part) / len(images)
+                parts[name] = before[0] + share * values[0], before[1] + share * values[1]
+        return Code(torch.cat(nats), parts)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wavekit_core.grammar import Free, Grammar
+
 
 @dataclass(frozen=True)
 class Space:
@@ -121,7 +123,7 @@ class TokenSpace(Space):
 
     All sequences have the whole length: there is neither padding nor an end. A tokenizer whose sequences may end earlier
     keeps one value of the vocabulary for what comes after. The first k columns, 0 ≤ k ≤ length, are a prefix, and the
-    tokenizer's `inverse` takes prefixes of any length.
+    tokenizer's `inverse` takes prefixes of any length. `grammar` says which sequences exist.
     """
 
     vocabulary: int
@@ -133,6 +135,10 @@ class TokenSpace(Space):
 
     def holds(self, data: Any, count: int) -> bool:
         return isinstance(data, Tensor) and data.dtype == torch.int64 and tuple(data.shape) == (count, self.length)
+
+    @property
+    def grammar(self) -> Grammar:
+        return Free(self.vocabulary, self.length)
 
     def zeros(self, count: int, device: torch.device | str = "cpu") -> Tensor:
         return torch.zeros(count, self.length, dtype=torch.int64, device=device)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
+from wavekit_core.compiled import places
 from wavekit_core.errors import RecipeError
 from wavekit_core.wavelets import MODES, FilterBank, analysis, forced, synthesis
 from wavekit_core.wavelets.borders import coefficient_count
-from wavekit_core.wavelets.kernels import available, compiled, cpu
+from wavekit_core.wavelets.kernels import available, cpu
 from wavekit_core.wavelets.plan import plan_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Level value", "ignore:.*functorch")
@@ -428,7 +430,7 @@ def test_kernels_are_kept_under_the_digest_of_their_sources(tmp_path):
             subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
         )
     assert [int(one.stdout) for one in found] == [0, 1]
-    assert [folder.name for folder in tmp_path.iterdir()] == [compiled.places()[0].name]
+    assert [folder.name for folder in tmp_path.iterdir()] == [places(Path(cpu.__file__).parent)[0].name]
 
 
 def test_a_kernel_can_be_forced_and_says_what_it_does_not_serve(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,7 +13,16 @@ from wavekit_core.component import Component
 from wavekit_core.kinds.dataset import Dataset
 from wavekit_core.spaces import ImageSpace
 
-Reads = Literal["reconstructions", "samples", "nats"]
+Reads = Literal["reconstructions", "samples", "nats", "code"]
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a model of tokens makes of images' codes: `nats` (N,), -log p of each, and `parts`: by name (planes, kinds of places,
+    tokens), the nats an image that go to each, and how many tokens."""
+
+    nats: Tensor
+    parts: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,8 @@ class Evidence:
 
     `originals` are held-out images and `reconstructions` what the model makes of them; `samples` are new images, with the
     classes that were asked for in `sample_labels`. `nats` (N,) bounds -log p of each original from above, as a density over
-    the data's range, the 8-bit steps filled with uniform noise. What a model cannot give is None.
+    the data's range, the 8-bit steps filled with uniform noise; `code` is that of models of tokens. What a model cannot give is
+    None.
     """
 
     dataset: Dataset
@@ -44,6 +54,7 @@ class Evidence:
     samples: Tensor | None
     sample_labels: Tensor | None
     nats: Tensor | None = None
+    code: Code | None = None
 
 
 class Metric(Component, ABC):

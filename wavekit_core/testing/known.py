@@ -1,4 +1,4 @@
-"""Models whose data are Gaussian with a mean and covariance that are known: what samplers are held against."""
+"""Models of data whose mean and covariance are known, Gaussian or few enough to count: what samplers are held against."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from wavekit_core.errors import SpaceError
-from wavekit_core.kinds import Autoencoder, Batch, Generator, PosteriorState, Regularizer
+from wavekit_core.kinds import Autoencoder, Autoregressive, Batch, Generator, PosteriorState, Regularizer
 from wavekit_core.kinds.denoiser import Denoiser
 from wavekit_core.spaces import Band, ImageSpace, LatentSpace, Space
+from wavekit_core.testing.chain import ChainSpace, MarkovChain
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,38 @@ def gaussian_denoiser() -> KnownModel:
     return KnownModel(model.eval(), 1 + 2 * model.mu, 4 * model.covariance, batches, count, classes)
 
 
+def markov_chain() -> KnownModel:
+    """`MarkovChain` of five tokens, with 3000 sequences to train on."""
+    model = MarkovChain(ChainSpace(4, 5))
+    count = 3000
+
+    def moments(label: int) -> tuple[Tensor, Tensor]:
+        sequences, likelihoods = model.likelihoods(label)
+        vectors = model.space.flatten(sequences).double()
+        mean = likelihoods @ vectors
+        return mean, (vectors - mean).T @ ((vectors - mean) * likelihoods[:, None])
+
+    def batches(labelled: bool) -> Iterable[Batch]:
+        again = torch.Generator().manual_seed(5)
+        drawn = {}
+        for label in (0, 1) if labelled else (-1,):
+            sequences, likelihoods = model.likelihoods(label)
+            drawn[label] = sequences[likelihoods.multinomial(count, replacement=True, generator=again)]
+        for begin in range(0, count, 500):
+            labels = torch.arange(500) % 2
+            rows = slice(begin, begin + 500)
+            mixed = torch.where(labels[:, None] == 0, drawn[0][rows], drawn[1][rows]) if labelled else drawn[-1][rows]
+            yield Batch(mixed, labels if labelled else None)
+
+    mean, covariance = moments(-1)
+    classes = torch.stack([moments(0)[0], moments(1)[0]])
+    return KnownModel(model.eval(), mean, covariance, batches, count, classes)
+
+
 def known_model(draws_from: type[Any]) -> KnownModel | None:
     """The kit's model for samplers that draw from `draws_from`; None if it has none."""
     if issubclass(Autoencoder, draws_from):
         return linear_gaussian()
+    if issubclass(Autoregressive, draws_from):
+        return markov_chain()
     return gaussian_denoiser() if issubclass(Denoiser, draws_from) else None

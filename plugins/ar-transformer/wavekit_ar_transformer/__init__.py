@@ -1,1 +1,5 @@
-"""Planned: autoregressive transformer over wavelet tokens"""
+"""A transformer that writes tokens."""
+
+from wavekit_ar_transformer.model import ARTransformer
+
+__all__ = ["ARTransformer"]

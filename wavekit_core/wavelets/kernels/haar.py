@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from wavekit_core.compiled import compiled, inlined
 from wavekit_core.filters import FilterBank
-from wavekit_core.wavelets.kernels.compiled import compiled, inlined
 from wavekit_core.wavelets.kernels.vectors import (
     ahead,
     evens,

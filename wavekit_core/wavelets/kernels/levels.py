@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wavekit_core.compiled import compiled, pasted
 from wavekit_core.wavelets.kernels import lifting_kernel, polyphase
-from wavekit_core.wavelets.kernels.compiled import compiled, pasted
 from wavekit_core.wavelets.kernels.vectors import ahead, pointer
 
 # A level is a row of numbers: height, width, h, w, address of its details, whether results go past the caches, and from here

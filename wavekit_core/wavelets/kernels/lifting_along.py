@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wavekit_core.wavelets.kernels.compiled import compiled, inlined, pasted
+from wavekit_core.compiled import compiled, inlined, pasted
 from wavekit_core.wavelets.kernels.lifting import CIRCULAR, FOLDED, REACH
 from wavekit_core.wavelets.kernels.vectors import (
     evens,

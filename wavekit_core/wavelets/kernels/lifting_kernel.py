@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wavekit_core.wavelets.kernels.compiled import compiled, inlined
+from wavekit_core.compiled import compiled, inlined
 from wavekit_core.wavelets.kernels.lifting import CHAIN, FINISH, LIFT, LOAD, SPARE, WIDTH
 from wavekit_core.wavelets.kernels.lifting_along import join_row, scaled, split_row
 from wavekit_core.wavelets.kernels.vectors import (

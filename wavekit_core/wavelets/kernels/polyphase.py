@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from wavekit_core.wavelets.kernels.compiled import compiled, inlined
+from wavekit_core.compiled import compiled, inlined
 from wavekit_core.wavelets.kernels.vectors import (
     ahead,
     evens,

@@ -1,7 +1,7 @@
-"""How kernels are compiled: without Python's lock, on first use, and kept on disk where there is a place to keep them.
+"""How numba's functions are compiled: without Python's lock, on first use, and kept on disk where there is a place to keep them.
 
 numba keeps what it compiled by the file that a function stands in, and does not see when a function that it calls, in another
-file, is changed. Therefore the folder is named by the digest of all sources here: a changed kernel is never an old one.
+file, is changed. Therefore the folder is named by the digest of all sources beside the function: what is changed is never old.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from typing import Any
 
 import numba
 
-HERE = Path(__file__).parent
-
 
 def compiled(function: Any) -> Any:
     """A kernel: `function`, compiled when it is first called."""
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
-    for folder in places():
+    for folder in places(Path(function.__code__.co_filename).parent):
         try:
             numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
             return numba.njit(nogil=True, cache=True)(function)
@@ -42,15 +40,15 @@ def pasted(function: Any) -> Any:
     return numba.njit(nogil=True, inline="always")(function)
 
 
-@lru_cache(maxsize=1)
-def places() -> tuple[Path, ...]:
-    """Where kernels are kept, the first that can be written to: NUMBA_CACHE_DIR, if it is set; beside the package; the user's
-    cache."""
+@lru_cache
+def places(sources: Path) -> tuple[Path, ...]:
+    """Where what is compiled of a folder is kept, the first that can be written to: NUMBA_CACHE_DIR, if it is set; in the folder;
+    the user's cache."""
     total = hashlib.sha256()
-    for path in sorted(HERE.glob("*.py")):
+    for path in sorted(sources.glob("*.py")):
         total.update(path.read_bytes())
-    name = f"wavekit-kernels-{total.hexdigest()[:16]}"
+    name = f"wavekit-{sources.name}-{total.hexdigest()[:16]}"
     if given := os.environ.get("NUMBA_CACHE_DIR"):
         return (Path(given) / name,)
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (HERE / "__pycache__" / name, user / name)
+    return (sources / "__pycache__" / name, user / name)

@@ -1,0 +1,72 @@
+"""wavekit decode"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option, echo
+
+PLUGIN = "wavekit_embedded_tokenizer"
+
+
+def command(
+    stream: Annotated[Path, Argument(metavar="FILE", help="A stream, a .wkt.")],
+    output: Annotated[
+        Path,
+        Option("-o", "--output", metavar="IMAGE", help="The image to write: PNG, or another format by its suffix."),
+    ],
+    image: Annotated[int, Option(metavar="N", min=1, help="Which of the stream's images.")] = 1,
+    partial: Annotated[bool, Option("--partial", help="Take a cut stream too, and decode what is there.")] = False,
+) -> None:
+    """Write an image of a stream as a file."""
+    from wavekit_core.errors import RecipeError
+    from wavekit_core.runs.publish import publish_file, require_place
+
+    require_place(output)
+    kind = _kind(output)
+    entries = plugin("container").opened(stream, partial)
+    if image > len(entries):
+        raise RecipeError(f"{stream} holds {len(entries)} image{'s' * (len(entries) > 1)}; give a number up to that")
+    entry = entries[image - 1]
+    publish_file(output, _file(plugin("stream").decoded(entry), kind))
+    if entry.cut:
+        echo(f"{stream}: is cut: {len(entry.payload):,} of {entry.length:,} bytes of the image are there", err=True)
+    echo(output)
+
+
+def plugin(module: str) -> Any:
+    """A module of the tokenizer's plugin. Raises PluginError if it is not installed."""
+    try:
+        return importlib.import_module(f"{PLUGIN}.{module}")
+    except ModuleNotFoundError as error:
+        if error.name != PLUGIN:
+            raise
+        from wavekit_core.errors import PluginError
+
+        raise PluginError(
+            "streams are the work of the plugin wavekit-embedded-tokenizer, which is not installed; "
+            "install it with `wavekit plugins install embedded-tokenizer`"
+        ) from None
+
+
+def _kind(output: Path) -> str:
+    from PIL import Image
+
+    from wavekit_core.errors import RecipeError
+
+    kind = Image.registered_extensions().get(output.suffix.lower(), "PNG" if not output.suffix else "")
+    if kind not in ("PNG", "JPEG", "WEBP", "BMP", "TIFF"):
+        raise RecipeError(f"{output}: images are written as PNG, JPEG, WEBP, BMP or TIFF; give one of their suffixes")
+    return kind
+
+
+def _file(pixels: Any, kind: str) -> bytes:
+    import io
+
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, kind)
+    return content.getvalue()

@@ -52,8 +52,10 @@ def check(space: PyramidSpace) -> str | None:
             f"{2 ** (space.levels + 1)} divides, or fewer levels"
         )
     if any(size != (height << k, width << k) for k, size in enumerate(space.sizes)):
-        return f"bands of {space.sizes} do not double from level to level; take the mode periodization and a size that "
+        return (
+            f"bands of {space.sizes} do not double from level to level; take the mode periodization and a size that "
             f"{2 ** (space.levels + 1)} divides"
+        )
     return None
 
 

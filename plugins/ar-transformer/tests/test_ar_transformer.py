@@ -210,3 +210,10 @@ def _whole(made: ARTransformer, before: torch.Tensor, features: torch.Tensor, la
     with torch.no_grad():
         found = made.decoder(made.inputs(rows, made.inputs.table()), whole(torch.ones_like(before, dtype=torch.bool)))
     return found.unflatten(0, before.shape)
+
+
+def test_what_a_step_costs_is_not_known_without_images():
+    with torch.device("meta"):
+        made = model()
+    with pytest.raises(NotImplementedError, match="how many tokens images have"):
+        made.loss(Batch(sequences(4).to("meta")))

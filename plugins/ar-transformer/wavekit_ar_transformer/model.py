@@ -109,6 +109,8 @@ class ARTransformer(Autoregressive):
         if labels is not None:
             dropped = torch.rand(len(labels), device=labels.device) < self.label_drop
             labels = torch.where(dropped, -1, labels)
+        if batch.data.is_meta:
+            raise NotImplementedError("how many tokens images have depends on the images")
         passed = _Pass(self, batch.data, labels)
         nats = passed.nats
         trained = nats if self.mask else F.cross_entropy(passed.logits, passed.targets, reduction="none")

@@ -48,13 +48,11 @@ def _note(coder, tokens, token):  # type: ignore[no-untyped-def]
 
 
 @pasted
-def _label(kind, where, plane):  # type: ignore[no-untyped-def]
-    return ((plane * 3 + where[0]) * 8 + where[1]) * 5 + kind
-
-
-@pasted
-def _weights(kind, where):  # type: ignore[no-untyped-def]
-    return (kind * 6 + min(where[1], 5)) * 3 + where[0]
+def _decided(decoding, wanted, here, kind, where, plane, coder, data, probs, weights, trace):  # type: ignore[no-untyped-def]
+    """A decision of a kind at `where`, given the contexts `here`: the bit, or why the stream ends."""
+    label = ((plane * 3 + where[0]) * 8 + where[1]) * 5 + kind
+    chosen = (kind * 6 + min(where[1], 5)) * 3 + where[0]
+    return code(decoding, wanted, here, chosen, label, coder, data, probs, weights, trace)
 
 
 @pasted
@@ -75,18 +73,7 @@ def _coefficient(  # type: ignore[no-untyped-def]
             kind = contexts.COEFFICIENT
             here = contexts.of_coefficient(known, at, stride, parent, channel_size, shift, where, fresh)
             wanted = 0 if decoding else int(goal[at] >> shift != 0)
-        bit = code(
-            decoding,
-            wanted,
-            here,
-            _weights(kind, where),
-            _label(kind, where, plane),
-            coder,
-            data,
-            probs,
-            weights,
-            trace,
-        )
+        bit = _decided(decoding, wanted, here, kind, where, plane, coder, data, probs, weights, trace)
         if bit < 0:
             return bit
     if old:
@@ -99,9 +86,7 @@ def _coefficient(  # type: ignore[no-untyped-def]
     here = contexts.of_sign(sign, at, stride, channel_size, where)
     kind = contexts.SIGN
     wanted = 0 if decoding else goal[at] & 1
-    bit = code(
-        decoding, wanted, here, _weights(kind, where), _label(kind, where, plane), coder, data, probs, weights, trace
-    )
+    bit = _decided(decoding, wanted, here, kind, where, plane, coder, data, probs, weights, trace)
     if bit < 0:
         return bit
     known[at] = 3 << plane
@@ -141,18 +126,7 @@ def _group(  # type: ignore[no-untyped-def]
             here = contexts.of_group(known, at, stride, parent, plane + 1, where, others, fresh)
             wanted = 0 if decoding else _some(goal, at, stride, plane + 1)
             kind = contexts.GROUP
-            bit = code(
-                decoding,
-                wanted,
-                here,
-                _weights(kind, where),
-                _label(kind, where, plane),
-                coder,
-                data,
-                probs,
-                weights,
-                trace,
-            )
+            bit = _decided(decoding, wanted, here, kind, where, plane, coder, data, probs, weights, trace)
             if bit < 0:
                 return bit
             if not bit:
@@ -187,18 +161,7 @@ def _block(  # type: ignore[no-untyped-def]
         others = _others(blocks, b, channel, per_channel)
         here = contexts.of_block(known, first[0], stride, parent, parent_stride, plane + 1, where, others)
         kind = contexts.BLOCK
-        bit = code(
-            decoding,
-            wanted,
-            here,
-            _weights(kind, where),
-            _label(kind, where, plane),
-            coder,
-            data,
-            probs,
-            weights,
-            trace,
-        )
+        bit = _decided(decoding, wanted, here, kind, where, plane, coder, data, probs, weights, trace)
         if bit < 0:
             return bit
         if not bit:

@@ -213,6 +213,29 @@ def read(tokens, values, lowest, eager):  # type: ignore[no-untyped-def]
         advance(head, values, groups, blocks, token, kind, lowest, eager)
 
 
+@inlined
+def spell(coefficient, known, k, T, change, eager, zero, tokens, n):  # type: ignore[no-untyped-def]
+    """Write the tokens of a coefficient that is visited, from place `n` on, and say where the next one goes. `known` (N,) is |α̃|;
+    `zero` says that it is below T."""
+    size = abs(coefficient)
+    if known[k] == 0.0:
+        if size < T:
+            tokens[n] = zero
+            return n + 1
+        tokens[n] = NEGATIVE if coefficient < 0 else POSITIVE
+        n += 1
+        known[k] = 1.5 * T
+        if not eager:
+            return n
+    if size > known[k]:
+        tokens[n] = UP
+        known[k] += change
+    else:
+        tokens[n] = DOWN
+        known[k] -= change
+    return n + 1
+
+
 @compiled
 def write(coefficients, lowest, top, eager, tokens):  # type: ignore[no-untyped-def]
     """The sequence of `coefficients` (N,) into `tokens`, and its length. `top` is the first plane, or -1 for the highest one
@@ -260,22 +283,5 @@ def write(coefficients, lowest, top, eager, tokens):  # type: ignore[no-untyped-
                 if n + 8 > room:
                     return -2
                 for k in range(4 * g, 4 * g + 4):
-                    size = abs(coefficients[k])
-                    if known[k] == 0.0:
-                        if size < T:
-                            tokens[n] = ZERO
-                            n += 1
-                            continue
-                        tokens[n] = NEGATIVE if coefficients[k] < 0 else POSITIVE
-                        n += 1
-                        known[k] = 1.5 * T
-                        if not eager:
-                            continue
-                    if size > known[k]:
-                        tokens[n] = UP
-                        known[k] += change
-                    else:
-                        tokens[n] = DOWN
-                        known[k] -= change
-                    n += 1
+                    n = spell(coefficients[k], known, k, T, change, eager, ZERO, tokens, n)
     return n

@@ -13,6 +13,7 @@ from wavekit_core.compiled import compiled
 from wavekit_core.filters import FilterBank
 from wavekit_core.wavelets.integer import integer_analysis, integer_synthesis
 from wavekit_core.wavelets.operator import analysis, synthesis
+from wavekit_embedded_tokenizer.colour import FORWARD, INVERSE, rgb, ycocg
 from wavekit_embedded_tokenizer.layout import Layout, layout
 
 WAVELETS = ("haar", "bior2.2", "bior4.4")
@@ -21,7 +22,7 @@ DEEPEST = 5  # levels by default
 RECONSTRUCTED = 0.45  # of an interval: where in it coefficients are, mostly
 MIDDLE = 128  # of the grey levels
 
-_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+_FROM_RGB, _TO_RGB = FORWARD.numpy(), INVERSE.numpy()
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,16 @@ def coefficients(pixels: NDArray[np.uint8], how: Coding) -> NDArray[np.float32]:
     values = np.zeros(of.places, np.float32)
     bank = FilterBank.from_pywt(how.wavelet)
     if how.lossless:
-        planes = np.pad(_ycocg(planes.astype(np.int32)), filling, mode="edge")
-        whole = _bands(*integer_analysis(torch.from_numpy(planes), bank, how.levels))
+        levels = planes.astype(np.int32)
+        levels = ycocg(levels) if len(levels) == 3 else levels
+        levels[0] -= MIDDLE
+        levels = np.pad(levels, filling, mode="edge")
+        whole = _bands(*integer_analysis(torch.from_numpy(levels), bank, how.levels))
         of.into([b + np.float32(0.5) * np.sign(b) for b in whole], values)
         return values
     x = planes.astype(np.float32) - MIDDLE
     if len(x) == 3:
-        x = _mixed(_YCBCR * _colour_norms()[:, None], x)
+        x = _mixed(_FROM_RGB * _colour_norms()[:, None], x)
     x = np.pad(x, filling, mode="edge")
     bands = _bands(*analysis(torch.from_numpy(x), bank, how.mode, how.levels))  # type: ignore[arg-type]
     of.into([b * w for b, w in zip(bands, _band_norms(how.wavelet, how.levels), strict=True)], values)
@@ -81,7 +85,8 @@ def pixels_of(known: NDArray[np.int32], sign: NDArray[np.int8], lowest: float, h
     if how.lossless:
         whole = [b.astype(np.int32) for b in of.views((known >> 1) * sign)]
         planes = integer_synthesis(*_pyramid(whole), bank, size).numpy()[:, : how.height, : how.width]
-        planes = _rgb(planes)
+        planes[0] += MIDDLE
+        planes = rgb(planes) if how.channels == 3 else planes
     else:
         values = np.empty(len(known), np.float32)
         _within(known, sign, RECONSTRUCTED, lowest, values)
@@ -89,7 +94,7 @@ def pixels_of(known: NDArray[np.int32], sign: NDArray[np.int8], lowest: float, h
         bands = [b / w for b, w in zip(views, _band_norms(how.wavelet, how.levels), strict=True)]
         planes = synthesis(*_pyramid(bands), bank, how.mode, size).numpy()[:, : how.height, : how.width]  # type: ignore[arg-type]
         if how.channels == 3:
-            planes = _mixed(np.linalg.inv(_YCBCR) / _colour_norms(), planes)
+            planes = _mixed(_TO_RGB / _colour_norms(), planes)
         planes = planes + np.float32(MIDDLE)
         np.rint(planes, out=planes)
     planes = np.clip(planes, 0, 255, out=planes).astype(np.uint8)
@@ -122,7 +127,7 @@ def _pyramid(bands: list[NDArray]) -> tuple[torch.Tensor, tuple[torch.Tensor, ..
 
 def _colour_norms() -> NDArray[np.float64]:
     """What an error of one in Y, Cb, Cr is in the image."""
-    return np.sqrt((np.linalg.inv(_YCBCR) ** 2).sum(0))
+    return np.sqrt((_TO_RGB**2).sum(0))
 
 
 @lru_cache(maxsize=64)
@@ -147,24 +152,3 @@ def _upsampled(taps: NDArray[np.float64], times: int) -> NDArray[np.float64]:
     out = np.zeros((len(taps) - 1) * 2**times + 1)
     out[:: 2**times] = taps
     return out
-
-
-def _ycocg(planes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """YCoCg-R (Malvar & Sullivan 2003); grey stays grey, less its middle."""
-    if len(planes) == 1:
-        return planes - MIDDLE
-    r, g, b = planes
-    co = r - b
-    t = b + (co >> 1)
-    cg = g - t
-    return np.stack([t + (cg >> 1) - MIDDLE, co, cg])
-
-
-def _rgb(planes: NDArray[np.int32]) -> NDArray[np.int32]:
-    if len(planes) == 1:
-        return planes + MIDDLE
-    y, co, cg = planes
-    t = y + MIDDLE - (cg >> 1)
-    g = cg + t
-    b = t - (co >> 1)
-    return np.stack([b + co, g, b])

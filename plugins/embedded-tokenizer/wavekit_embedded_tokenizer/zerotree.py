@@ -40,6 +40,7 @@ from wavekit_embedded_tokenizer.language import (
     UP,
     ZERO,
     ZEROS,
+    spell,
 )
 
 ZEROTREE = GROUP2
@@ -246,22 +247,6 @@ def write(coefficients, child, lowest, top, eager, tokens):  # type: ignore[no-u
             if n + 8 > room:
                 return -2
             for k in range(4 * g, 4 * g + 4):
-                size = abs(coefficients[k])
-                if known[k] == 0.0:
-                    if size < T:
-                        tokens[n] = ZEROTREE if child[k] >= 0 and within[k] < T else ZERO
-                        n += 1
-                        continue
-                    tokens[n] = NEGATIVE if coefficients[k] < 0 else POSITIVE
-                    n += 1
-                    known[k] = 1.5 * T
-                    if not eager:
-                        continue
-                if size > known[k]:
-                    tokens[n] = UP
-                    known[k] += change
-                else:
-                    tokens[n] = DOWN
-                    known[k] -= change
-                n += 1
+                zero = ZEROTREE if child[k] >= 0 and within[k] < T else ZERO
+                n = spell(coefficients[k], known, k, T, change, eager, zero, tokens, n)
     return n

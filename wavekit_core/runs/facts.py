@@ -50,6 +50,16 @@ def machine() -> str:
     return f"{name}, {threads} of {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
 
 
+def arithmetic(device: torch.device) -> dict[str, Any]:
+    """What the last digits of floating-point results depend on."""
+    return {
+        "torch": torch.__version__,
+        "device": "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "threads": torch.get_num_threads(),
+        "processor": f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}",
+    }
+
+
 def _processor() -> str:
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
         for line in file:

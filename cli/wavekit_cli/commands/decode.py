@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 from typer import Argument, Option, echo
 
+from wavekit_cli.commands.run import Device
+
 PLUGIN = "wavekit_embedded_tokenizer"
+At = Annotated[int | None, Option(metavar="STEP", help="The run's checkpoint (default: the newest).")]
 
 
 def command(
@@ -19,6 +22,11 @@ def command(
     ],
     image: Annotated[int, Option(metavar="N", min=1, help="Which of the stream's images.")] = 1,
     partial: Annotated[bool, Option("--partial", help="Take a cut stream too, and decode what is there.")] = False,
+    model: Annotated[
+        Path | None, Option(metavar="RUN", help="The run that a stream was coded with (`wavekit info` names it).")
+    ] = None,
+    at: At = None,
+    device: Device = "auto",
 ) -> None:
     """Write an image of a stream as a file."""
     from wavekit_core.errors import RecipeError
@@ -26,14 +34,44 @@ def command(
 
     require_place(output)
     kind = _kind(output)
-    entries = plugin("container").opened(stream, partial)
-    if image > len(entries):
-        raise RecipeError(f"{stream} holds {len(entries)} image{'s' * (len(entries) > 1)}; give a number up to that")
-    entry = entries[image - 1]
-    publish_file(output, _file(plugin("stream").decoded(entry), kind))
+    modelled = plugin("modelled").is_modelled(stream)
+    if modelled and model is None:
+        raise RecipeError(f"{stream}: was coded with a trained model; give its run with --model")
+    if not modelled and model is not None:
+        raise RecipeError(f"{stream}: was coded without a trained model; leave --model out")
+    head, entries = (
+        plugin("modelled").opened(stream, partial) if modelled else (None, plugin("container").opened(stream, partial))
+    )
+    entry = chosen(entries, image, stream)
+    if model is None:
+        pixels = plugin("stream").decoded(entry)
+    else:
+        coder = coder_of(model, at, device)
+        try:
+            coder.require(head)
+        except RecipeError as error:
+            raise RecipeError(f"{stream}: {error}") from None
+        pixels = coder.decode(entry)
+    publish_file(output, _file(pixels, kind))
     if entry.cut:
         echo(f"{stream}: is cut: {len(entry.payload):,} of {entry.length:,} bytes of the image are there", err=True)
     echo(output)
+
+
+def chosen(entries: list[Any], number: int, stream: Path) -> Any:
+    """The image of this number, from 1."""
+    from wavekit_core.errors import RecipeError
+
+    if number > len(entries):
+        raise RecipeError(f"{stream} holds {len(entries)} image{'s' * (len(entries) > 1)}; give a number up to that")
+    return entries[number - 1]
+
+
+def coder_of(model: Path, at: int | None, device: str) -> Any:
+    """A coder with the probabilities of a run."""
+    from wavekit_core.opened import open_run
+
+    return plugin("modelled").ModelCoder(open_run(model, at, device))
 
 
 def plugin(module: str) -> Any:

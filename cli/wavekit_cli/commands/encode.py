@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option, echo
 
+from wavekit_cli.commands.decode import At
+from wavekit_cli.commands.run import Device
+
 if TYPE_CHECKING:
     from wavekit_embedded_tokenizer.stream import Pixels, Target
 
@@ -20,13 +23,22 @@ def command(
         Option(help="The last threshold: 64, 16 or 4 grey levels (default: good)."),
     ] = None,
     bits_per_pixel: Annotated[
-        float | None, Option(metavar="X", help="Cut each stream to this size, the header included.")
+        float | None,
+        Option(metavar="X", help="Cut each stream to this size, the header included (with --model: without it)."),
     ] = None,
     psnr: Annotated[float | None, Option(metavar="DB", help="Cut each stream where it reaches this PSNR.")] = None,
     wavelet: Annotated[
         Literal["haar", "bior2.2", "bior4.4"] | None,
         Option(help="The wavelet (default: bior4.4; bior2.2 if lossless)."),
     ] = None,
+    model: Annotated[
+        Path | None,
+        Option(
+            metavar="RUN", help="Code with the probabilities of a run that writes tokens, images of its kind alone."
+        ),
+    ] = None,
+    at: At = None,
+    device: Device = "auto",
 ) -> None:
     """Write images as one stream, which may be cut anywhere and still decodes, coarser."""
     from wavekit_core.errors import RecipeError
@@ -43,11 +55,14 @@ def command(
     for name, value in (("--bits-per-pixel", bits_per_pixel), ("--psnr", psnr)):
         if value is not None and not 0 < value < 1000:
             raise RecipeError(f"{name} {value:g}: give a number above 0 and below 1000")
+    if model is not None and (quality or lossless or wavelet):
+        raise RecipeError("--model says wavelet and thresholds; leave --quality, --lossless and --wavelet out")
     require_place(output)
-    from wavekit_cli.commands.decode import plugin
+    from wavekit_cli.commands.decode import coder_of, plugin
     from wavekit_cli.console import watcher
 
     container, stream = plugin("container"), plugin("stream")
+    coder = None if model is None else coder_of(model, at, device)
     if len(images) > container.MOST_IMAGES:
         raise RecipeError(f"{len(images)} images are given, and a stream holds {container.MOST_IMAGES} at most")
     chosen = wavelet or ("bior2.2" if lossless else "bior4.4")
@@ -57,11 +72,15 @@ def command(
     with watcher().phase("encode", len(images), unit="image") as advance:
         for number, path in enumerate(images):
             image = _pixels(path, lossless)
-            limit = _limit(image, bits_per_pixel, container, len(images)) if bits_per_pixel else None
-            entries.append(_encoded(path, image, target, limit, stream))
+            if coder is None:
+                limit = _limit(image, bits_per_pixel, container, len(images)) if bits_per_pixel else None
+                entries.append(_encoded(path, image, target, limit, stream))
+            else:
+                limit = int(image.shape[0] * image.shape[1] * bits_per_pixel / 8) if bits_per_pixel else None
+                entries.append(_modelled(path, image, coder, limit, psnr))
             pixels += image.shape[0] * image.shape[1]
             advance(number + 1, "")
-    content = container.written(entries)
+    content = container.written(entries) if coder is None else plugin("modelled").written(coder.facts, entries)
     publish_file(output, content)
     echo(f"{output}: {len(content):,} bytes, {8 * len(content) / pixels:.3f} bits a pixel")
 
@@ -77,6 +96,15 @@ def _encoded(path: Path, image: Pixels, target: Target, limit: int | None, strea
         if reached < target.psnr:
             raise RecipeError(f"{path}: {target.psnr:g} dB is not reached, {reached:.2f} dB is; take --lossless")
     return entry
+
+
+def _modelled(path: Path, image: Pixels, coder: Any, limit: int | None, psnr: float | None) -> Any:
+    from wavekit_core.errors import RecipeError
+
+    try:
+        return coder.encode(image, limit, psnr)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from None
 
 
 def _limit(image: Pixels, bits_per_pixel: float, container: Any, images: int) -> int:

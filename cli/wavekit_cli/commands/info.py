@@ -16,16 +16,15 @@ def command(
     image: Annotated[int, Option(metavar="N", min=1, help="Which of the stream's images.")] = 1,
 ) -> None:
     """What a stream holds: sizes, wavelet, planes, bits a pixel, and where the bytes go. A cut one is read as far as it goes."""
-    from wavekit_cli.commands.decode import plugin
+    from wavekit_cli.commands.decode import chosen, plugin
     from wavekit_cli.console import out
     from wavekit_cli.figures import print_table
-    from wavekit_core.errors import RecipeError
 
+    if plugin("modelled").is_modelled(stream):
+        return _modelled(stream, image)
     container = plugin("container")
     entries = container.opened(stream, partial=True)
-    if image > len(entries):
-        raise RecipeError(f"{stream} holds {len(entries)} image{'s' * (len(entries) > 1)}; give a number up to that")
-    entry = entries[image - 1]
+    entry = chosen(entries, image, stream)
     how, pixels = entry.how, entry.how.height * entry.how.width
     found = plugin("stream").tokens_of(entry)
     found = plugin("stream").tokens_of(entry, traced=found.decisions)
@@ -35,7 +34,7 @@ def command(
     echo(
         f"{number}{how.height}×{how.width}{padded if how.layout.height * how.layout.width != pixels else ''}, {colour}, "
         f"{how.wavelet}, {how.levels} level{'s' * (how.levels > 1)}, {how.mode}, "
-        f"{'lossless' if how.lossless else 'lossy'}, model {entry.model}"
+        f"{'lossless' if how.lossless else 'lossy'}"
     )
     echo(
         f"planes from {2.0**entry.lowest * 2**entry.top:g} to {entry.threshold:g}; {found.count:,} tokens, "
@@ -49,6 +48,17 @@ def command(
     )
     if len(found.trace):
         print_table(out(), _table(found, entry, plugin("rangecoder"), plugin("codec")))
+
+
+def _modelled(stream: Path, number: int) -> None:
+    from wavekit_cli.commands.decode import chosen, plugin
+
+    head, entries = plugin("modelled").opened(stream, partial=True)
+    entry = chosen(entries, number, stream)
+    number_of = f"image {number} of {len(entries)}: " if len(entries) > 1 else ""
+    echo(f"{number_of}coded with the model {head.model}")
+    echo(f"torch {head.torch}, {head.device}, {head.threads} thread{'s' * (head.threads > 1)}, {head.processor}")
+    echo(f"{len(entry.payload):,} of {entry.length:,} bytes, {'to the end' if entry.whole else 'cut'}")
 
 
 def _table(found: Any, entry: Any, rangecoder: Any, codec: Any) -> Cells:

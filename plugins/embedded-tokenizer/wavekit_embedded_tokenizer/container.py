@@ -2,7 +2,7 @@
 
     file    magic 4s "WKT1", version u8, 0 u8, images u16; an entry each; CRC-32 of all this u32; their payloads in turn
     entry   height u32, width u32, channels u8, colour u8, wavelet u8, mode u8, levels u8, flags u8, lowest i8, top u8,
-            model u16, 0 u16, payload's length u64, its CRC-32 u32
+            0 u32, payload's length u64, its CRC-32 u32
 
 Height and width are those of the image; coded is what `photo.padded` makes of them. The header must be whole. A payload that ends
 before its length says is cut: it is read up to the last token that its bytes determine, and has no checksum then.
@@ -23,10 +23,9 @@ from wavekit_embedded_tokenizer.codec import LOWEST, PLANES
 from wavekit_embedded_tokenizer.photo import MODES, WAVELETS, Coding, padded
 
 MAGIC, VERSION = b"WKT1", 1
-_FILE, _ENTRY, _SUM = struct.Struct("<4sBBH"), struct.Struct("<IIBBBBBBbBHHQI"), struct.Struct("<I")
+_FILE, _ENTRY, _SUM = struct.Struct("<4sBBH"), struct.Struct("<IIBBBBBBbBIQI"), struct.Struct("<I")
 LOSSLESS, WHOLE = 1, 2  # flags
 GREY, YCBCR, YCOCG = range(3)
-ADAPTIVE = 0  # of `model`: the contexts of this version
 PIXELS = 1 << 28  # at most, filled up
 BYTES = 48  # of memory that a coefficient takes while an image is decoded
 MOST_IMAGES = (1 << 16) - 1
@@ -42,7 +41,6 @@ class Entry:
     whole: bool
     payload: bytes
     length: int = -1  # of the payload in the file that was written
-    model: int = ADAPTIVE
 
     @property
     def cut(self) -> bool:
@@ -70,7 +68,7 @@ def _packed(entry: Entry) -> bytes:
     how = entry.how
     return _ENTRY.pack(
         how.height, how.width, how.channels, _colour(how), WAVELETS.index(how.wavelet), MODES.index(how.mode), how.levels,
-        LOSSLESS * how.lossless | WHOLE * entry.whole, entry.lowest, entry.top, entry.model, 0,
+        LOSSLESS * how.lossless | WHOLE * entry.whole, entry.lowest, entry.top, 0,
         len(entry.payload), zlib.crc32(entry.payload),
     )  # fmt: skip
 
@@ -117,7 +115,7 @@ def _read(file: BinaryIO, partial: bool) -> list[Entry]:
         entry, checksum = _unpacked(head[at : at + _ENTRY.size])
         payload = file.read(min(entry.length, left))
         left -= len(payload)
-        entry = Entry(entry.how, entry.lowest, entry.top, entry.whole, payload, entry.length, entry.model)
+        entry = Entry(entry.how, entry.lowest, entry.top, entry.whole, payload, entry.length)
         if not entry.cut and zlib.crc32(payload) != checksum:
             raise DamagedError("the checksum of its data is wrong; take an undamaged copy")
         entries.append(entry)
@@ -130,11 +128,9 @@ def _read(file: BinaryIO, partial: bool) -> list[Entry]:
 
 
 def _unpacked(raw: bytes) -> tuple[Entry, int]:
-    height, width, channels, colour, wavelet, mode, levels, flags, lowest, top, model, zero, length, checksum = (
-        _ENTRY.unpack(raw)
+    height, width, channels, colour, wavelet, mode, levels, flags, lowest, top, zero, length, checksum = _ENTRY.unpack(
+        raw
     )
-    if model != ADAPTIVE:
-        raise DamagedError(f"was coded with model {model}, which this wavekit does not have; install a newer one")
     known = (
         min(height, width) >= 1
         and channels in (1, 3)
@@ -157,7 +153,7 @@ def _unpacked(raw: bytes) -> tuple[Entry, int]:
         raise DamagedError(
             f"announces {height}×{width} pixels, more than {PIXELS:,} with {levels} levels; nothing is read"
         )
-    return Entry(how, lowest, top, bool(flags & WHOLE), b"", length, model), checksum
+    return Entry(how, lowest, top, bool(flags & WHOLE), b"", length), checksum
 
 
 def check_memory(how: Coding) -> None:

@@ -8,17 +8,16 @@ kurtosis beside the true one.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from results import publish
 from wavekit_msal_gan.diagnostics import diversity, kurtosis
 
 from wavekit_core import open_run
 from wavekit_core.cascade import Cascade
 from wavekit_core.grid.folder import runs_in
-from wavekit_core.runs.facts import machine
 from wavekit_core.runs.folder import json_of
 from wavekit_core.wavelets.scales import approximations
 
@@ -77,16 +76,14 @@ def main() -> None:
     rows = [row for folder in folders for row in rows_of(folder.path)]
     for row in rows:
         print(row)
-    result = {
-        "title": given.title,
-        "command": " ".join(["python benchmarks/details.py", *(f"runs/{path.name}" for path in given.runs)]),
-        "machine": machine(),
-        "commit": folders[0].lock()["git"],
-        "note": "psnr (dB) and rfd are of held-out images' true approximation with drawn details, gfd of samples.",
-        "rows": rows,
-    }
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    publish(
+        given.json,
+        given.title,
+        " ".join(["python benchmarks/details.py", *(f"runs/{path.name}" for path in given.runs)]),
+        rows,
+        commit=folders[0].lock()["git"],
+        note="psnr (dB) and rfd are of held-out images' true approximation with drawn details, gfd of samples.",
+    )
 
 
 if __name__ == "__main__":

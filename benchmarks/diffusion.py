@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib.util
-import json
 import statistics
 import sys
 import time
@@ -27,11 +26,11 @@ import torch
 import torch.nn.functional as F
 from loop import Clock
 from loop import measured as loop_measured
+from results import publish
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from wavekit_core.nets import UNet
-from wavekit_core.runs.facts import machine
 
 PEER = "denoising-diffusion-pytorch"
 CASES = [(1, 16), (3, 32)]  # channels and side of the images
@@ -181,17 +180,11 @@ def main() -> None:
     device = torch.device(given.device)
     rows = [row for channels, side in CASES for row in measured(channels, side, device, given.rounds)]
     rows += loop_shares(given.recipes, given.rounds)
-    if given.json:
-        words = "".join(f" --{key} {getattr(given, key)}" for key in ("device",) if getattr(given, key) != "cpu")
-        words += f" --recipes {' '.join(given.recipes)}" if given.recipes else ""
-        result = {
-            "title": "U-Net beside that of denoising-diffusion-pytorch",
-            "command": f"python benchmarks/diffusion.py{words}",
-            "machine": machine(),
-            "commit": None,
-            "rows": rows,
-        }
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    words = "".join(f" --{key} {getattr(given, key)}" for key in ("device",) if getattr(given, key) != "cpu")
+    words += f" --recipes {' '.join(given.recipes)}" if given.recipes else ""
+    publish(
+        given.json, "U-Net beside that of denoising-diffusion-pytorch", f"python benchmarks/diffusion.py{words}", rows
+    )
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ the tests hold the computation to.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from results import publish
+
 from wavekit_core.diffusion.gaussian import distinct, level, power_law, predicted, whitened
 from wavekit_core.diffusion.samplers import DDIM, Ancestral, DiffusionSampler, DPMpp2M, FlowODE, Heun, ReverseSDE
-from wavekit_core.runs.facts import machine
 
 FIELDS = {
     "pixels": power_law(),
@@ -75,16 +75,7 @@ def main() -> None:
     for row in measured:
         asked = "" if row["specification"] is None else f", specification {row['specification']:g}"
         print(f"{row['name']}, {row['evaluations']} evaluations: KL {row['value']:.4g}{asked}, W₂² {row['W₂²']:.4g}")
-    if given.json:
-        result = {
-            "title": "What samplers lose on Gaussian data",
-            "command": "python benchmarks/gaussian.py",
-            "machine": machine(),
-            "commit": None,
-            "note": NOTE,
-            "rows": measured,
-        }
-        given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    publish(given.json, "What samplers lose on Gaussian data", "python benchmarks/gaussian.py", measured, note=NOTE)
 
 
 if __name__ == "__main__":

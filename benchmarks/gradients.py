@@ -9,7 +9,6 @@ measured, and the worse counts.
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from results import publish
 from torch import Tensor
 
 from wavekit_core.report.cells import Cells
-from wavekit_core.runs.facts import machine
 from wavekit_core.wavelets import MODES, FilterBank, Mode, analysis, synthesis
 from wavekit_core.wavelets.peers import PEERS, Peer, found
 
@@ -147,29 +146,26 @@ def main() -> None:
                 f"{text.replace('**', ''):{width}}" for text, width in zip(line, (16, 17, *(32,) * 9), strict=False)
             ).rstrip()
         )
-    if given.json:
-        figures = [
-            {"figure": f"{row['wavelet']}, {row['mode']}, {row['sizes']}", "value": row[OURS], "unit": "relative error"}
-            | row
-            for row in rows
-        ]
-        result = {
-            "title": "Whose gradients are the adjoint",
-            "command": "python benchmarks/gradients.py",
-            "machine": machine(),
-            "commit": None,
-            "versions": found(),
-            "notes": [
-                "The largest difference of the gradient from the adjoint, over the largest value, of analysis and synthesis, in "
-                f"float64; the worst of {', '.join(WAVELETS)}. Even: 24×28, odd: 25×27, two levels each; below the filter: two "
-                "samples shorter than the filter, one level (not Haar). “–”: the library has no such mode; “fails”: it raises. "
-                + ", ".join(f"{name} {number}" for name, number in found().items() if name != "PyWavelets")
-                + "."
-            ],
-            "tables": [{"head": list(cells.head), "lines": [list(line) for line in cells.lines]}],
-            "rows": figures,
-        }
-        given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    figures = [
+        {"figure": f"{row['wavelet']}, {row['mode']}, {row['sizes']}", "value": row[OURS], "unit": "relative error"}
+        | row
+        for row in rows
+    ]
+    publish(
+        given.json,
+        "Whose gradients are the adjoint",
+        "python benchmarks/gradients.py",
+        figures,
+        versions=found(),
+        notes=[
+            "The largest difference of the gradient from the adjoint, over the largest value, of analysis and synthesis, in "
+            f"float64; the worst of {', '.join(WAVELETS)}. Even: 24×28, odd: 25×27, two levels each; below the filter: two "
+            "samples shorter than the filter, one level (not Haar). “–”: the library has no such mode; “fails”: it raises. "
+            + ", ".join(f"{name} {number}" for name, number in found().items() if name != "PyWavelets")
+            + "."
+        ],
+        tables=[{"head": list(cells.head), "lines": [list(line) for line in cells.lines]}],
+    )
 
 
 if __name__ == "__main__":

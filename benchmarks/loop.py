@@ -8,7 +8,6 @@ them, seeding, adding up and checking what is logged, letting go of the loss. Me
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -16,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from results import publish
 
 from wavekit_core.engine.averaging import Averaged
 from wavekit_core.engine.loop import Loop
 from wavekit_core.engine.step import Step
 from wavekit_core.recipe.recipe import load
-from wavekit_core.runs.facts import machine
 from wavekit_core.session import Session, use_threads
 
 STEPS = 50
@@ -94,12 +93,8 @@ def main() -> None:
     rows = [row for name in given.recipes for row in measured(name, given.settings, given.rounds, clock)]
     for row in rows:
         print(f"{row['name']}: {row['value']:.4g} {row['unit']}")
-    if given.json:
-        command = f"python benchmarks/loop.py {' '.join(given.recipes)}" + "".join(
-            f" -s {one}" for one in given.settings
-        )
-        result = {"title": "Speed of training", "command": command, "machine": machine(), "commit": None, "rows": rows}
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    command = f"python benchmarks/loop.py {' '.join(given.recipes)}" + "".join(f" -s {one}" for one in given.settings)
+    publish(given.json, "Speed of training", command, rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import math
 import time
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from results import publish
 from wavekit_embedded_tokenizer.container import header_size
 from wavekit_embedded_tokenizer.photo import MODES
 from wavekit_embedded_tokenizer.stream import Target, decoded, encoded, prefix, psnr
 
 from wavekit_core.data.files import data_root
-from wavekit_core.runs.facts import machine
 
 RATES = (0.25, 0.5, 1.0, 2.0)
 NOTE = """\
@@ -152,16 +151,7 @@ def main() -> None:
     for row in rows:
         beside = f", {row['beside JPEG 2000']:+.2f} beside JPEG 2000" if "beside JPEG 2000" in row else ""
         print(f"{row['name']}: {row['value']} {row['unit']}{beside}")
-    if given.json:
-        result = {
-            "title": "Rate and distortion on Kodak",
-            "command": "python benchmarks/rate_distortion.py",
-            "machine": machine(),
-            "commit": None,
-            "note": NOTE,
-            "rows": rows,
-        }
-        given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    publish(given.json, "Rate and distortion on Kodak", "python benchmarks/rate_distortion.py", rows, note=NOTE)
     if given.picture:
         given.picture.write_bytes(drawn(rows))
 

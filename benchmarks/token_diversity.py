@@ -7,17 +7,16 @@ diversity, the mean distance between two samples of a class as a share of that b
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
+from results import publish
 from torch import Tensor
 
 from wavekit_core import open_run
 from wavekit_core.kinds import Evidence
 from wavekit_core.metrics.classifier import ClassAgreement
 from wavekit_core.pictures import quantise
-from wavekit_core.runs.facts import machine
 from wavekit_core.tokens import Greedy, Temperature, TokenSampler, TopK, TopP
 
 SAMPLERS: dict[str, TokenSampler] = {
@@ -58,11 +57,9 @@ def main() -> None:
         share = diversity(drawn, labels) / real
         rows.append({"name": name, "value": share, "unit": "diversity, share of real", "class agreement": agreement})
         print(f"{name}: diversity {share:.3f} of real images', class agreement {agreement:.3f}", flush=True)
-    if given.json:
-        command = f"python benchmarks/token_diversity.py {given.run}"
-        title = f"Diversity of samplers of tokens, {given.run.name}"
-        result = {"title": title, "command": command, "machine": machine(), "commit": None, "rows": rows}
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    command = f"python benchmarks/token_diversity.py {given.run}"
+    title = f"Diversity of samplers of tokens, {given.run.name}"
+    publish(given.json, title, command, rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ keeps nothing and reads its sequence anew for every token, as in nanoGPT, at 1,0
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -17,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from results import publish
 from torch import Tensor
 from wavekit_ar_transformer import ARTransformer
 from wavekit_ar_transformer.network import whole
 
-from wavekit_core.runs.facts import machine
 from wavekit_core.spaces import TokenSpace
 from wavekit_core.tokens import Temperature
 
@@ -110,16 +109,8 @@ def main() -> None:
     row("1,000 tokens: ratio", theirs / mine, "times", "at least 10")
     (mine,) = in_turns(given.rounds, ours(64, 4, 4, 256, 100)[1])
     row("small (4 blocks, 64 wide, batch 100): ar-transformer", 100 * 256 / mine, "tokens a second")
-    if given.json:
-        command = "python benchmarks/token_sampling.py --json docs/results/token-sampling.json"
-        result = {
-            "title": "Speed of writing tokens",
-            "command": command,
-            "machine": machine(),
-            "commit": None,
-            "rows": rows,
-        }
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    command = "python benchmarks/token_sampling.py --json docs/results/token-sampling.json"
+    publish(given.json, "Speed of writing tokens", command, rows)
 
 
 if __name__ == "__main__":

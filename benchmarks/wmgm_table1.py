@@ -8,7 +8,6 @@ is Fréchet's where the grid measures it, otherwise the sliced Wasserstein dista
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections import defaultdict
 from itertools import product
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure as Plot
+from results import publish
 
 from wavekit_core.compare.collect import Run, collect
 from wavekit_core.compare.comparison import FACTS
 from wavekit_core.grid.folder import GridFolder
-from wavekit_core.runs.facts import machine
 from wavekit_core.runs.folder import RunFolder
 
 PAPER = {"distance": 0.34, "seconds for 100 images": 0.15, "parameters for drawing": 0.56}  # 16 steps, uniform grid
@@ -144,17 +143,15 @@ def main() -> None:
     rows = rows_of(found)
     for row in rows:
         print(row["name"], f"{row['value']:.4g}", row.get("s / 100 images", ""), row.get("paper", ""))
-    result = {
-        "title": "Table 1 and Figure 4 of WMGM's paper, at small scale",
-        "command": f"wavekit run {given.grids[0].name}; python benchmarks/wmgm_table1.py runs/{given.grids[0].name}",
-        "machine": machine(),
-        "commit": runs[0].lock["git"],
-        "note": f"{given.note} About 200 s of training each on one idle core, without classes; averaged weights; sgm-flops "
+    publish(
+        given.json,
+        "Table 1 and Figure 4 of WMGM's paper, at small scale",
+        f"wavekit run {given.grids[0].name}; python benchmarks/wmgm_table1.py runs/{given.grids[0].name}",
+        rows,
+        commit=runs[0].lock["git"],
+        note=f"{given.note} About 200 s of training each on one idle core, without classes; averaged weights; sgm-flops "
         "is sgm at the FLOPs of wmgm. Means over seeds ± deviation. The critic does not draw. swd is W1 of a coefficient.",
-        "rows": rows,
-    }
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    )
     if given.picture:
         drawn(found).savefig(given.picture, dpi=110)
 

@@ -7,19 +7,18 @@ here; medians over the turns. For recipes whose step is mostly networks, the dif
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from results import publish
 
 from wavekit_core.engine.averaging import Averaged
 from wavekit_core.engine.loop import Loop
 from wavekit_core.engine.step import Step
 from wavekit_core.recipe.recipe import load
-from wavekit_core.runs.facts import machine
 from wavekit_core.session import Session, use_threads
 from wavekit_core.wavelets import forced
 
@@ -64,17 +63,9 @@ def main() -> None:
     rows = [row for name in given.recipes for row in measured(name, given.settings, given.rounds)]
     for row in rows:
         print(f"{row['name']}: {row['value']:.4g} {row['unit']}")
-    if given.json:
-        command = f"python benchmarks/wvae_kernels.py {' '.join(given.recipes)}"
-        command += "".join(f" -s {one}" for one in given.settings)
-        result = {
-            "title": "Kernels in training",
-            "command": command,
-            "machine": machine(),
-            "commit": None,
-            "rows": rows,
-        }
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    command = f"python benchmarks/wvae_kernels.py {' '.join(given.recipes)}"
+    command += "".join(f" -s {one}" for one in given.settings)
+    publish(given.json, "Kernels in training", command, rows)
 
 
 if __name__ == "__main__":

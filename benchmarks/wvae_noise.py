@@ -7,11 +7,11 @@ fixed ones, and where a learned s stands on its way.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from wavekit_core.runs.facts import machine
+from results import publish
+
 from wavekit_core.runs.folder import RunFolder, json_of
 
 OBJECTIVES = ("paper-l1", "paper-l1-refine", "laplace-elbo")
@@ -56,16 +56,14 @@ def main() -> None:
             f"{row['name']}: {row['fixed']:.4g} against {row['learned']:.4g}, {row['value']:.3f} {row['unit']}{beside}"
         )
         print(f"  learned s: {row['s when learned']}; sigma {row['sigma']:.4f}")
-    if given.json:
-        result = {
-            "title": "The Wavelet-VAE's noise scale, learned and fixed",
-            "command": f"python benchmarks/wvae_noise.py runs/{given.grid.name}",
-            "machine": machine(),
-            "commit": RunFolder(next((given.grid / "cells").iterdir())).lock()["git"],
-            "note": "Digits, 16 pixels, full pyramids, one seed; errors of reconstructions with noise, averaged weights.",
-            "rows": found,
-        }
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    publish(
+        given.json,
+        "The Wavelet-VAE's noise scale, learned and fixed",
+        f"python benchmarks/wvae_noise.py runs/{given.grid.name}",
+        found,
+        commit=RunFolder(next((given.grid / "cells").iterdir())).lock()["git"],
+        note="Digits, 16 pixels, full pyramids, one seed; errors of reconstructions with noise, averaged weights.",
+    )
 
 
 if __name__ == "__main__":

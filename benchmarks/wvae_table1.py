@@ -7,13 +7,13 @@ in proportion to the VAE's, as means over seeds with the standard deviation of a
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from pathlib import Path
 from typing import Any
 
+from results import publish
+
 from wavekit_core.recipe.source import parse
-from wavekit_core.runs.facts import machine
 from wavekit_core.runs.folder import RunFolder, json_of
 
 # the paper's Table 1, CIFAR-10 at 128 pixels: 0.038 / 0.045, 0.79 - 0.70, 28.1 / 32.5 (its FID names no sampler)
@@ -101,18 +101,16 @@ def main() -> None:
     for row in found:
         beside = f", the paper's {row['paper']}" if "paper" in row else ""
         print(f"{row['name']}: {row['VAE']} → {row['Wavelet-VAE']}, {row['unit']} {row['value']:.3f}{beside}")
-    if given.json:
-        grids = " ".join(f"runs/{grid.name}" for grid in given.grids)
-        result = {
-            "title": "Table 1 of the Wavelet-VAE's paper, at small scale",
-            "command": f"python benchmarks/wvae_table1.py {grids}",
-            "machine": machine(),
-            "commit": RunFolder(next((given.grids[0] / "cells").iterdir())).lock()["git"],
-            "note": "Equal trunk, latent size and training time; averaged weights; images rounded to 8 bits. gfd and "
-            "class-agreement are of samples by posterior-fit.",
-            "rows": found,
-        }
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    grids = " ".join(f"runs/{grid.name}" for grid in given.grids)
+    publish(
+        given.json,
+        "Table 1 of the Wavelet-VAE's paper, at small scale",
+        f"python benchmarks/wvae_table1.py {grids}",
+        found,
+        commit=RunFolder(next((given.grids[0] / "cells").iterdir())).lock()["git"],
+        note="Equal trunk, latent size and training time; averaged weights; images rounded to 8 bits. gfd and "
+        "class-agreement are of samples by posterior-fit.",
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Coefficients to bytes and back: the language's decisions, slot by slot, through the range coder.
 
 A token is one to four decisions: is the block empty, is the group empty, is the coefficient zero, its sign; or, of a
-coefficient found earlier, up or down. What the strict grammar leaves no choice about costs nothing. So a stream is a
-sequence of the language (`language.write`) without its first token, which is the top plane, and it decodes to it.
+coefficient found earlier, up or down. Where an area of 8×8 blocks has found nothing so far, a decision at its first block says
+whether all of it is empty in this plane: of most of an image nothing else is asked in the first planes. What the strict grammar
+leaves no choice about costs nothing. So a stream is a sequence of the language (`language.write`) without its first token,
+which is the top plane, and it decodes to it.
 
 Encoding and decoding are one function: what they condition on cannot differ. Its arrays are `goal` (what is encoded:
 2 ⌊|α| / T_f⌋, and 1 more if α < 0), `known` and `sign` (what is known of it), by place of the layout; `blocks` and `groups`, 1
-while they are whole; those of the range coder; `tokens` and `trace`, which are told as long as there is room.
+while they are whole; `busy`, 1 of the areas that have found something, and `quiet`, what was said of them in this plane;
+those of the range coder; `tokens` and `trace`, which are told as long as there is room.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from wavekit_embedded_tokenizer import contexts, rangecoder
 from wavekit_embedded_tokenizer.contexts import KINDS
 from wavekit_embedded_tokenizer.language import DOWN, GROUP2, GROUP4, NEGATIVE, POSITIVE, START, UP, ZERO
 from wavekit_embedded_tokenizer.layout import (
+    AREA,
     BAND,
     COLUMNS,
     FIRST,
@@ -28,6 +32,7 @@ from wavekit_embedded_tokenizer.layout import (
     PARENT,
     PARENT_STRIDE,
     ROWS,
+    SIDE,
     STRIDE,
     TOGETHER,
     Layout,
@@ -35,6 +40,7 @@ from wavekit_embedded_tokenizer.layout import (
 from wavekit_embedded_tokenizer.rangecoder import EXHAUSTED, FOUND, RUNNING, TOKENS, TRACED, code
 
 PLANES = 28  # at most: 2 |α̃| / T_f is an int32
+UNKNOWN, EMPTY, SOME = range(3)  # what was said of an area in this plane
 FORCED = 4  # as `fresh`: everything before was empty, so this is not
 LABELS = (PLANES, 3, 8, len(KINDS))  # plane, channel, level, kind of a decision, as a shape
 LOWEST = -20, 12  # the exponents that T_f may have
@@ -50,7 +56,7 @@ def _note(coder, tokens, token):  # type: ignore[no-untyped-def]
 @pasted
 def _decided(decoding, wanted, here, kind, where, plane, coder, data, probs, weights, trace):  # type: ignore[no-untyped-def]
     """A decision of a kind at `where`, given the contexts `here`: the bit, or why the stream ends."""
-    label = ((plane * 3 + where[0]) * 8 + where[1]) * 5 + kind
+    label = ((plane * 3 + where[0]) * 8 + where[1]) * 6 + kind
     chosen = (kind * 6 + min(where[1], 5)) * 3 + where[0]
     return code(decoding, wanted, here, chosen, label, coder, data, probs, weights, trace)
 
@@ -183,12 +189,32 @@ def _block(  # type: ignore[no-untyped-def]
     return RUNNING
 
 
+@pasted
+def _quiet(  # type: ignore[no-untyped-def]
+    decoding, goal, busy, run, at, row, column, above, per_channel, first, stride, plane, where, coder, data, probs, weights,
+    trace,
+):  # fmt: skip
+    """Whether an area is empty in this plane, or why the stream ends. `at`: the area; `row` and `column` of its first block."""
+    wanted = 0
+    if not decoding:
+        rows, columns = min(SIDE, run[ROWS] - row), min(SIDE, run[COLUMNS] - column)
+        for i in range(4 * rows):
+            for j in range(4 * columns):
+                wanted |= goal[first + i * stride + j]
+        wanted = int(wanted >> (plane + 1) != 0)
+    across, down = -(-run[COLUMNS] // SIDE), -(-run[ROWS] // SIDE)
+    here = contexts.of_area(busy, at, row // SIDE, column // SIDE, down, across, above, per_channel, where)
+    bit = _decided(decoding, wanted, here, contexts.AREA, where, plane, coder, data, probs, weights, trace)
+    return bit if bit < 0 else 1 - bit
+
+
 @compiled
 def _stream(  # type: ignore[no-untyped-def]
-    decoding, goal, known, sign, blocks, groups, coder, data, probs, weights, tokens, trace, top, runs, channels, size
+    decoding, goal, known, sign, blocks, groups, busy, quiet, coder, data, probs, weights, tokens, trace,
+    top, runs, channels, size,
 ):  # fmt: skip
     """All planes of `channels` of `size` places each. RUNNING if the sequence is whole, or why it ends before."""
-    per_channel = len(blocks) // channels
+    per_channel, areas = len(blocks) // channels, len(busy) // channels
     _note(coder, tokens, START + top)
     for plane in range(top, -1, -1):
         for channel in range(channels):
@@ -198,8 +224,12 @@ def _stream(  # type: ignore[no-untyped-def]
                 apart = run[BAND] == TOGETHER
                 where = (channel, min(run[LEVEL], 7), 0 if apart else run[BAND], min(top - plane, 7))
                 stride, parent = run[STRIDE], 0
+                across = -(-run[COLUMNS] // SIDE)
                 for row in range(run[ROWS]):
                     for column in range(run[COLUMNS]):
+                        # the first plane finds something, or it would not be the first
+                        forced = b == len(blocks) - 1 and plane == top > 0 and not coder[FOUND]
+                        area = 0
                         if apart:
                             step = channel * size + 2 * row * stride + 2 * column
                             first = (
@@ -209,17 +239,41 @@ def _stream(  # type: ignore[no-untyped-def]
                                 run[FIRST + 3] + step,
                             )
                         else:
+                            area = channel * areas + run[AREA] + row // SIDE * across + column // SIDE
                             at = run[FIRST] + channel * size + 4 * row * stride + 4 * column
+                            if row % SIDE == 0 and column % SIDE == 0:
+                                quiet[area] = UNKNOWN
+                                if not busy[area] and not (plane == top > 0 and area == len(busy) - 1):
+                                    above = 2
+                                    if r > 3:  # the first run has no areas
+                                        coarser = runs[r - 3]
+                                        place = row // SIDE // 2 * -(-coarser[COLUMNS] // SIDE) + column // SIDE // 2
+                                        above = busy[channel * areas + coarser[AREA] + place]
+                                    done = _quiet(
+                                        decoding, goal, busy, run, area, row, column, above, areas, at, stride, plane, where,
+                                        coder, data, probs, weights, trace,
+                                    )  # fmt: skip
+                                    if done < 0:
+                                        return done
+                                    quiet[area] = EMPTY if done else SOME
+                            if quiet[area] == EMPTY:
+                                _note(coder, tokens, GROUP4)
+                                b += 1
+                                continue
+                            last = (row % SIDE == SIDE - 1 or row == run[ROWS] - 1) and (
+                                column % SIDE == SIDE - 1 or column == run[COLUMNS] - 1
+                            )
+                            forced = forced or (last and quiet[area] == SOME and not busy[area])
                             first = (at, at + 2, at + 2 * stride, at + 2 * stride + 2)
                             parent = run[PARENT] + channel * size + 2 * row * run[PARENT_STRIDE] + 2 * column
-                        # the first plane finds something, or it would not be the first
-                        forced = b == len(blocks) - 1 and plane == top > 0 and not coder[FOUND]
                         done = _block(
                             decoding, goal, known, sign, blocks, groups, coder, data, probs, weights, tokens, trace,
                             b, first, stride, parent, run[PARENT_STRIDE], size, plane, where, per_channel, apart, forced,
                         )  # fmt: skip
                         if done < 0:
                             return done
+                        if not apart and not blocks[b]:
+                            busy[area] = 1
                         b += 1
     return RUNNING
 
@@ -308,10 +362,11 @@ def decode(data: bytes, top: int, of: Layout, whole: bool, tokens: int = 0, trac
 def _run(decoding: bool, goal, data, partial: bool, tokens, trace, top: int, of: Layout):  # type: ignore[no-untyped-def]
     known, sign = np.zeros(of.places, np.int32), np.zeros(of.places, np.int8)
     blocks, groups = np.ones(of.count // 16, np.uint8), np.ones(of.count // 4, np.uint8)
+    busy, quiet = np.zeros(of.channels * of.areas, np.uint8), np.zeros(of.channels * of.areas, np.uint8)
     coder = np.zeros(10, np.int64)
     rangecoder.start(coder, data, partial, decoding)
     ended = _stream(
-        decoding, goal, known, sign, blocks, groups, coder, data, *rangecoder.model(), tokens, trace,
+        decoding, goal, known, sign, blocks, groups, busy, quiet, coder, data, *rangecoder.model(), tokens, trace,
         top, of.runs, of.channels, of.size,
     )  # fmt: skip
     return known, sign, coder, ended

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wavekit_core.compiled import compiled
+from wavekit_core.compiled import inlined
 
-BLOCK, GROUP, COEFFICIENT, SIGN, REFINEMENT = range(5)  # kinds of decisions
-KINDS = ("blocks", "groups", "coefficients", "signs", "refinements")
+BLOCK, GROUP, COEFFICIENT, SIGN, REFINEMENT, AREA = range(6)  # kinds of decisions
+KINDS = ("blocks", "groups", "coefficients", "signs", "refinements", "areas")
 _CLASS = np.array([0, 1, 1, 2])  # of a band: LL; HL and LH (turned); HH
 
 
@@ -26,12 +26,12 @@ _COARSE = _steps([1, 3, 6, 10, 16, 28], 256)  # 7 steps
 _RING = _steps([1, 2, 3, 5, 8, 12, 18], 256)  # 8 steps
 
 
-@compiled
+@inlined
 def _seen(known, at, shift, most):  # type: ignore[no-untyped-def]
     return min(known[at] >> shift, most)
 
 
-@compiled
+@inlined
 def _before(known, at, shift, channel, channel_size, most):  # type: ignore[no-untyped-def]
     """The same place in the channels before: 0 … (most + 1)² - 1."""
     if channel == 0:
@@ -42,7 +42,7 @@ def _before(known, at, shift, channel, channel_size, most):  # type: ignore[no-u
     return min(one, most) * (most + 1) + min(other, most)
 
 
-@compiled
+@inlined
 def around(known, at, stride, side, shift):  # type: ignore[no-untyped-def]
     """The ring around a square of `side` places, in 8 steps."""
     total = 0
@@ -53,7 +53,40 @@ def around(known, at, stride, side, shift):  # type: ignore[no-untyped-def]
     return _RING[min(total, 255)]
 
 
-@compiled
+@inlined
+def of_area(busy, at, row, column, rows, columns, above, channel_areas, where):  # type: ignore[no-untyped-def]
+    """`busy` uint8: the areas that have found something; `at` is this one in it, at `row` and `column` of those of its band;
+    `above`: whether that of the parents has, 2 if there is none."""
+    channel, level, band, plane = where
+    left, right, up, down = column > 0, column < columns - 1, row > 0, row < rows - 1
+    beside, corners = 0, 0
+    if left:
+        beside += busy[at - 1]
+    if right:
+        beside += busy[at + 1]
+    if up:
+        beside += busy[at - columns]
+        if left:
+            corners += busy[at - columns - 1]
+        if right:
+            corners += busy[at - columns + 1]
+    if down:
+        beside += busy[at + columns]
+        if left:
+            corners += busy[at + columns - 1]
+        if right:
+            corners += busy[at + columns + 1]
+    others = busy[at - channel_areas] if channel else 0
+    if channel > 1:
+        others += 2 * busy[at - 2 * channel_areas]
+    kind = _CLASS[band]
+    a = ((above * 5 + beside) * 5 + corners) * 4 + others
+    b = (((channel * 8 + level) * 3 + kind) * 5 + beside) * 3 + above
+    c = (((plane * 8 + level) * 3 + channel) * 4 + others) * 2 + (above == 1)
+    return 6144 + a, 4096 + b, 11264 + c
+
+
+@inlined
 def of_block(known, at, stride, parent, parent_stride, shift, where, others):  # type: ignore[no-untyped-def]
     """`where`: (channel, level, band, plane); `others`: 0 … 3, which channels before have found something here."""
     channel, level, band, plane = where
@@ -69,7 +102,7 @@ def of_block(known, at, stride, parent, parent_stride, shift, where, others):  #
     return a, b, c
 
 
-@compiled
+@inlined
 def of_group(known, at, stride, parent, shift, where, others, fresh):  # type: ignore[no-untyped-def]
     """`fresh`: 0 of a block dissolved earlier, otherwise 1 + groups that were empty in it."""
     channel, level, band, plane = where
@@ -81,7 +114,7 @@ def of_group(known, at, stride, parent, shift, where, others, fresh):  # type: i
     return 1024 + a, 2048 + b, 3072 + c
 
 
-@compiled
+@inlined
 def _neighbours(known, at, stride, shift, band):  # type: ignore[no-untyped-def]
     """Sums along the edges that the band answers to, across them, and of the corners."""
     beside = _seen(known, at - 1, shift, 6) + _seen(known, at + 1, shift, 6)
@@ -93,7 +126,7 @@ def _neighbours(known, at, stride, shift, band):  # type: ignore[no-untyped-def]
     return beside, over, corners
 
 
-@compiled
+@inlined
 def of_coefficient(known, at, stride, parent, channel_size, shift, where, fresh):  # type: ignore[no-untyped-def]
     """`fresh`: 0 of a group dissolved earlier, otherwise 1 + zeros that were in it."""
     channel, level, band, _ = where
@@ -108,7 +141,7 @@ def of_coefficient(known, at, stride, parent, channel_size, shift, where, fresh)
     return 3072 + a, 8192 + b, 7168 + c
 
 
-@compiled
+@inlined
 def of_sign(sign, at, stride, channel_size, where):  # type: ignore[no-untyped-def]
     channel, _, band, _ = where
     left, right, up, down = sign[at - 1], sign[at + 1], sign[at - stride], sign[at + stride]
@@ -121,7 +154,7 @@ def of_sign(sign, at, stride, channel_size, where):  # type: ignore[no-untyped-d
     return 5120 + a, 12288 + b, 9216 + c
 
 
-@compiled
+@inlined
 def of_refinement(known, at, stride, parent, channel_size, shift, where):  # type: ignore[no-untyped-def]
     channel, level, band, _ = where
     size = known[at] >> shift

@@ -17,7 +17,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 from numpy.typing import NDArray
 
-from wavekit_core.compiled import compiled
+from wavekit_core.compiled import compiled, inlined
 
 CONTEXTS, SETS = 1 << 14, 256
 # places in `coder`; of the last three, decisions traced, tokens and whether anything is found are the codec's
@@ -63,7 +63,7 @@ def start(coder, data, partial, decoding):  # type: ignore[no-untyped-def]
             _take(coder, data)
 
 
-@compiled
+@inlined
 def _take(coder, data):  # type: ignore[no-untyped-def]
     n = coder[PLACE]
     coder[CODE] <<= 8
@@ -75,7 +75,7 @@ def _take(coder, data):  # type: ignore[no-untyped-def]
     coder[PLACE] = n + 1
 
 
-@compiled
+@inlined
 def _add(value, n, data):  # type: ignore[no-untyped-def]
     """`value`, 32 bits and a carry, whose carry goes into the `n` bytes already written. The value without it."""
     if value >> 32:
@@ -87,7 +87,7 @@ def _add(value, n, data):  # type: ignore[no-untyped-def]
     return value & 0xFFFFFFFF
 
 
-@compiled
+@inlined
 def code_with(decoding, bit, p1, coder, data):  # type: ignore[no-untyped-def]
     """Write `bit`, or read it, with p1 / 65536 the probability of a 1. Read: UNDETERMINED, or EXHAUSTED if the stream ended
     before; written: EXHAUSTED if `data` is full, and the bit is as good as lost."""
@@ -119,7 +119,7 @@ def code_with(decoding, bit, p1, coder, data):  # type: ignore[no-untyped-def]
     return bit
 
 
-@compiled
+@inlined
 def code(decoding, bit, contexts, chosen, label, coder, data, probs, weights, trace):  # type: ignore[no-untyped-def]
     """`code_with`, with the probability of three contexts under the weights `chosen`. What was coded is noted in `trace` (…, 3)
     int32, bit, p1 and label, as long as there is room."""
@@ -147,7 +147,7 @@ def code(decoding, bit, contexts, chosen, label, coder, data, probs, weights, tr
     return bit
 
 
-@compiled
+@inlined
 def _learned(state, bit):  # type: ignore[no-untyped-def]
     """The probability one decision later."""
     p, n = np.int64(state) >> 10, np.int64(state) & 1023

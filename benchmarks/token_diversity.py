@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from results import publish
-from torch import Tensor
+from wavekit_embedded_tokenizer.report import diversity
 
 from wavekit_core import open_run
 from wavekit_core.kinds import Evidence
@@ -28,12 +28,6 @@ SAMPLERS: dict[str, TokenSampler] = {
     "all legal tokens, guidance 1": Temperature(guidance=1.0),
     "top-p, p = 0.9, guidance 1": TopP(0.9, guidance=1.0),
 }
-
-
-def diversity(images: Tensor, labels: Tensor) -> float:
-    """The mean distance between two images of a class, over classes that have two."""
-    groups = [images[labels == label].flatten(1) for label in labels.unique()]
-    return float(torch.cat([torch.pdist(group) for group in groups if len(group) > 1]).mean())
 
 
 @torch.no_grad()

@@ -141,6 +141,7 @@ def test_what_cannot_be_done_is_said(runs, call, words):
         (("-s", "sampler=null"), "leaves no sampler"),
         (("-s", "sampler={use: posterior-fit}"), "draws from"),
         (("-s", "sampler.steps=0"), "steps of ddim is 0"),
+        (("--previews",), "DDIM: does not draw in stages"),
     ],
 )
 def test_settings_that_do_not_fit_end_with_code_2(runs, wavekit, argv, words):

@@ -7,7 +7,7 @@ probability of what cannot come is nothing, what it says is a normalised likelih
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ class Walk(ABC):
     def advance(self, tokens: Tensor) -> None:
         """Write `tokens` (B,) into these places. Raises ValueError for one that is not legal."""
 
+    def cut(self, rows: Tensor) -> None:
+        """End the sequences `rows` (B,) bool here, which leaves prefixes. Walks of grammars with `stages` define it."""
+        raise TypeError(f"{type(self).__name__} does not end sequences early")
+
     @property
     @abstractmethod
     def ended(self) -> Tensor:
@@ -44,10 +48,15 @@ class Walk(ABC):
 
 
 class Grammar(ABC):
-    """The sequences of a `TokenSpace`. `features` are the names of what is known of places, with their numbers of values."""
+    """The sequences of a `TokenSpace`. `features` are the names of what is known of places, with their numbers of values.
+
+    A grammar that has an `end` may have `stages`, the names of consecutive parts of its sequences: after each of them what is
+    written stands for something whole. A sequence may pass over some of them.
+    """
 
     features: Mapping[str, int]
     end: int | None = None  # what stands after the end, if sequences may end before the space's length
+    stages: Sequence[str] = ()
 
     @abstractmethod
     def walk(self, count: int, known: Any = None) -> Walk:
@@ -57,6 +66,23 @@ class Grammar(ABC):
     @abstractmethod
     def slots(self, tokens: Tensor) -> Slots:
         """The places of `tokens` (B, L): features (B, L, F), legal (B, L, V). Raises ValueError for tokens that are not legal."""
+
+    def stage(self, features: Tensor) -> Tensor:
+        """(...) int64: which of the `stages` places with these features (..., F) belong to, `len(stages)` after the end. What
+        comes before all stages belongs to the first; along a sequence it never falls."""
+        raise TypeError(f"{type(self).__name__} has no stages")
+
+    def stages_of(self, tokens: Tensor) -> Tensor:
+        """(B, L): the stages of the places of `tokens` (B, L), which may be prefixes of sequences, filled up with `end`. Raises
+        ValueError for tokens that are not legal."""
+        walk, columns = self.walk(len(tokens)), []
+        for column in tokens.cpu().T:
+            early = (column == self.end) & ~walk.slots().legal[:, self.end]
+            if bool(early.any()):
+                walk.cut(early)
+            columns.append(self.stage(walk.slots().features))
+            walk.advance(column)
+        return torch.stack(columns, 1).to(tokens.device)
 
     def called(self, feature: str, value: int) -> str:
         """What a value of a feature, or of `token`, is called."""

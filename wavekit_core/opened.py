@@ -8,17 +8,15 @@ images = run.sample(16, label=3)
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from wavekit_core.engine import checkpoint
 from wavekit_core.errors import DamagedError, RecipeError
-from wavekit_core.kinds import Generator, Sampler
+from wavekit_core.kinds import Sampler
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.recipe.compose import compose
 from wavekit_core.recipe.nodes import build
@@ -28,8 +26,7 @@ from wavekit_core.runs.folder import RunFolder
 from wavekit_core.session import Images, Session, choose_device, use_threads
 from wavekit_core.spaces import ImageSpace
 from wavekit_core.watch import Watcher
-
-Callback = Callable[[int, float, Tensor, Tensor], None]
+from wavekit_core.watched import Callback
 
 
 def recipe_of(folder: RunFolder) -> Recipe:
@@ -108,8 +105,10 @@ class OpenRun:
         Args:
             label: the class that all shall have; every class in turn by default.
             sampler: draws instead of the recipe's, for example `Heun(steps=8)`.
-            callback: `callback(step, sigma, x, denoised)`, told of every step of a sampler of score and flow models, with the
-                normalised elements (B, …) of the batch that is being drawn, `samples.batch_size` images.
+            callback: told of every step. `callback(step, sigma, x, denoised)` by a sampler of score and flow models, with the
+                normalised elements (B, …) of the batch that is being drawn, `samples.batch_size` images;
+                `callback(step, stage, tokens)` by one of tokens, with how many stages the whole batch has finished, and all that
+                is written so far (B, L), on the CPU. `model.invert(tokens)` are images.
 
         Raises RecipeError for a model that does not sample, a class that there is not, a sampler that cannot draw from this
         model, and a callback where the sampler takes none.
@@ -120,9 +119,7 @@ class OpenRun:
         if not model.samples:
             raise RecipeError(f"{self.folder.path}: this model does not sample; give its recipe a `sampler`")
         self.session.require_label(model, label)
-        if callback is not None:
-            model = self.session.with_sampler(_Watched(model.sampler, callback), self.step)
-        return self.session.draw(model, count, label)[0]
+        return self.session.draw(model, count, label, callback)[0]
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """What the model makes of images (N, C, H, W) of the data's range, in steps of 8 bits, on the CPU. Raises RecipeError for
@@ -149,28 +146,3 @@ def changed_sampler(folder: RunFolder, settings: Sequence[str]) -> Sampler:
         raise RecipeError(f"-s {' '.join(settings)}: leaves no sampler; name one, as -s 'sampler={{use: …}}'")
     sampler: Sampler = build(node)
     return sampler
-
-
-class _Watched(Sampler):
-    """A sampler whose steps are told to a callback."""
-
-    draws_from = Generator
-
-    def __init__(self, inner: Sampler | None, callback: Callback):
-        super().__init__()
-        if inner is None or "callback" not in inspect.signature(inner.sample).parameters:
-            who = "the model draws without a sampler of the recipe" if inner is None else type(inner).__name__
-            raise RecipeError(
-                f"{who}: takes no callback; leave it out, or draw with a sampler of score and flow models"
-            )
-        self.inner, self.callback, self.conditional = inner, callback, inner.conditional
-
-    def refuses(self, model: Generator) -> str | None:
-        return self.inner.refuses(model)
-
-    def sample(self, model: Generator, count: int, labels: Tensor | None = None) -> Any:
-        return self.inner.sample(model, count, labels, callback=self.callback)  # type: ignore[call-arg]
-
-    @property
-    def samples(self) -> bool:
-        return self.inner.samples

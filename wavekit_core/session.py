@@ -27,6 +27,7 @@ from wavekit_core.recipe.recipe import Recipe
 from wavekit_core.registry import installed
 from wavekit_core.spaces import ImageSpace, Space
 from wavekit_core.watch import Watcher
+from wavekit_core.watched import Callback, require_stages, watched
 
 
 def choose_device(name: str, local: int = 0) -> torch.device:
@@ -247,19 +248,43 @@ class Session:
         return turn.to(self.device)
 
     @torch.no_grad()
-    def draw(self, model: Pipeline, count: int, label: int | None = None) -> tuple[Tensor, Tensor | None]:
+    def draw(
+        self,
+        model: Pipeline,
+        count: int,
+        label: int | None = None,
+        callback: Callback | None = None,
+        preview: Callable[[Tensor], None] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
         """`count` samples (N, C, H, W) in 8-bit steps, and their classes, both on the CPU.
 
-        Sample i depends on the seed, the weights and i: chunks are drawn whole, each from its own key.
+        Sample i depends on the seed, the weights and i: chunks are drawn whole, each from its own key. `callback` is told of
+        every step of the sampler (`OpenRun.sample`). `preview` is given all images so far whenever a chunk of sequences has
+        finished a stage, and changes nothing of what comes. Raises RecipeError for a sampler that takes no callback, and for a
+        preview of what has no stages.
         """
         chunk = self.recipe.samples.batch_size
-        images, classes = [], []
+        images: list[Tensor] = []
+        classes: list[Tensor | None] = []
         model.eval()
-        for start in range(0, count, chunk):
-            labels = self.labels(range(start, start + chunk), label)
-            with seeded(self.recipe.seed, "sample", start // chunk):
-                images.append(quantise(model.sample(chunk, labels), self.space).cpu())
-            classes.append(labels)
+        if preview is not None:
+            require_stages(model)
+        with self.watcher.phase("drawing", count, unit="images") as advance:
+
+            def tell(note: str, tokens: Tensor | None) -> None:
+                advance(start, note)
+                if preview is not None and tokens is not None:
+                    with seeded(self.recipe.seed, "preview"):
+                        now = quantise(model.invert(tokens.to(self.device)), self.space).cpu()
+                    preview(torch.cat([*images, now])[:count])
+
+            telling = watched(model, tell, callback)
+            for start in range(0, count, chunk):
+                labels = self.labels(range(start, start + chunk), label)
+                with seeded(self.recipe.seed, "sample", start // chunk):
+                    images.append(quantise(telling.sample(chunk, labels), self.space).cpu())
+                classes.append(labels)
+                advance(min(count, start + chunk), "")
         drawn = torch.cat(images)[:count]
         if classes[0] is None or not model.conditional:
             return drawn, None

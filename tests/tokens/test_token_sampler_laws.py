@@ -101,7 +101,7 @@ def test_the_end_after_a_few_tokens_leaves_a_prefix(chain):
 
 def test_previews_are_what_is_written_so_far(chain):
     seen: list[torch.Tensor] = []
-    whole = drawn(Temperature(), chain, 3, callback=lambda step, tokens: seen.append(tokens.clone()))
+    whole = drawn(Temperature(), chain, 3, callback=lambda step, stage, tokens: seen.append(tokens.clone()))
     for step, tokens in enumerate(seen):
         assert torch.equal(tokens[:, : step + 1], whole[:, : step + 1])
         assert (tokens[:, step + 1 :] == 3).all()

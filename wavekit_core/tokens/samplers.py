@@ -23,6 +23,7 @@ Guidance = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Floor = Annotated[float, Field(ge=0, le=1)]
+Until = float | str
 
 
 class TokenSampler(Sampler):
@@ -34,13 +35,18 @@ class TokenSampler(Sampler):
             of none. Both are evaluated in one batch of twice the size. What is drawn without labels is not guided.
         tokens: how many to write at most; the rest of a row is the grammar's `end`. Of embedded tokens, where every prefix
             decodes, fewer give a coarser image.
+        until: the last stage that is written, of those that the grammar names: sequences end after it. Of embedded tokens, a
+            bit-plane's threshold.
     """
 
     draws_from = Autoregressive
 
-    def __init__(self, temperature: Heat = 1.0, guidance: Guidance = 0.0, tokens: Count | None = None):
+    def __init__(
+        self, temperature: Heat = 1.0, guidance: Guidance = 0.0, tokens: Count | None = None, until: Until | None = None
+    ):
         super().__init__()
         self.temperature, self.guidance, self.tokens = temperature, guidance, tokens
+        self.until = f"{until:g}" if isinstance(until, float | int) else until
 
     @abstractmethod
     def kept(self, logits: Tensor) -> Tensor:
@@ -69,6 +75,10 @@ class TokenSampler(Sampler):
                 f"tokens: {self.tokens} ends sequences early, and those of the model always have {model.space.length}; leave "
                 "tokens out"
             )
+        stages = model.space.grammar.stages if model.space.grammar.end is not None else ()
+        if self.until is not None and self.until not in stages:
+            found = f"they have the stages {', '.join(stages)}; name one of them" if stages else "they have no stages"
+            return f"until: {self.until} is no stage of the model's sequences; {found}, or leave until out"
         return None
 
     @torch.no_grad()
@@ -83,8 +93,9 @@ class TokenSampler(Sampler):
         """`count` new sequences (count, length) int64 on the model's device.
 
         `known` is what the grammar's walk takes as known in advance, such as coefficients of a coarse image: it leaves no
-        choice where the answer is known. `callback(step, tokens)` is called after every step, with all that is written so far,
-        (count, length) on the CPU, the grammar's `end` (or 0) in what is not.
+        choice where the answer is known. `callback(step, stage, tokens)` is called after every step: `stage` is how many of the
+        grammar's stages all sequences have finished, `tokens` all that is written so far, (count, length) on the CPU, the
+        grammar's `end` (or 0) in what is not.
         """
         if reason := self.refuses(model):
             raise TypeError(f"{type(self).__name__} cannot draw: {reason}")
@@ -92,7 +103,8 @@ class TokenSampler(Sampler):
         length = min(self.tokens or model.space.length, model.space.length)
         asked = labels if model.classes else None
         guidance = self.guidance if asked is not None else 0.0
-        return write(model, self.choose, count, asked, length, guidance, known, callback)
+        stages = None if self.until is None else list(model.space.grammar.stages).index(self.until) + 1
+        return write(model, self.choose, count, asked, length, guidance, known, callback, stages)
 
 
 class Temperature(TokenSampler):
@@ -105,8 +117,8 @@ class Temperature(TokenSampler):
 class Greedy(TokenSampler):
     """The most probable legal token; nothing is drawn by chance, and no seed changes anything."""
 
-    def __init__(self, guidance: Guidance = 0.0, tokens: Count | None = None):
-        super().__init__(1.0, guidance, tokens)
+    def __init__(self, guidance: Guidance = 0.0, tokens: Count | None = None, until: Until | None = None):
+        super().__init__(1.0, guidance, tokens, until)
 
     def kept(self, logits: Tensor) -> Tensor:
         best = torch.zeros_like(logits, dtype=torch.bool)
@@ -119,8 +131,15 @@ class Greedy(TokenSampler):
 class TopK(TokenSampler):
     """Among the `k` most probable legal tokens (Fan et al. 2018), and those as probable as the last of them."""
 
-    def __init__(self, k: Count = 2, temperature: Heat = 1.0, guidance: Guidance = 0.0, tokens: Count | None = None):
-        super().__init__(temperature, guidance, tokens)
+    def __init__(
+        self,
+        k: Count = 2,
+        temperature: Heat = 1.0,
+        guidance: Guidance = 0.0,
+        tokens: Count | None = None,
+        until: Until | None = None,
+    ):
+        super().__init__(temperature, guidance, tokens, until)
         self.k = k
 
     def kept(self, logits: Tensor) -> Tensor:
@@ -131,8 +150,15 @@ class TopK(TokenSampler):
 class TopP(TokenSampler):
     """Among the fewest, most probable legal tokens that have a probability of `p` together (Holtzman et al. 2020)."""
 
-    def __init__(self, p: Share = 0.9, temperature: Heat = 1.0, guidance: Guidance = 0.0, tokens: Count | None = None):
-        super().__init__(temperature, guidance, tokens)
+    def __init__(
+        self,
+        p: Share = 0.9,
+        temperature: Heat = 1.0,
+        guidance: Guidance = 0.0,
+        tokens: Count | None = None,
+        until: Until | None = None,
+    ):
+        super().__init__(temperature, guidance, tokens, until)
         self.p = p
 
     def kept(self, logits: Tensor) -> Tensor:
@@ -146,8 +172,15 @@ class TopP(TokenSampler):
 class MinP(TokenSampler):
     """Among the legal tokens that are at least `p` times as probable as the most probable one (Nguyen et al. 2024)."""
 
-    def __init__(self, p: Floor = 0.05, temperature: Heat = 1.0, guidance: Guidance = 0.0, tokens: Count | None = None):
-        super().__init__(temperature, guidance, tokens)
+    def __init__(
+        self,
+        p: Floor = 0.05,
+        temperature: Heat = 1.0,
+        guidance: Guidance = 0.0,
+        tokens: Count | None = None,
+        until: Until | None = None,
+    ):
+        super().__init__(temperature, guidance, tokens, until)
         self.p = p
 
     def kept(self, logits: Tensor) -> Tensor:

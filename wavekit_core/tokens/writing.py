@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wavekit_core.kinds.autoregressive import Autoregressive, Memory
 
-Callback = Callable[[int, Tensor], None]
+Callback = Callable[[int, int, Tensor], None]
 LEAVING = 0.25  # share of a batch that has to have ended before it leaves: a memory is copied to become smaller
 
 
@@ -23,9 +23,10 @@ def write(
     guidance: float = 0.0,
     known: Any = None,
     callback: Callback | None = None,
+    stages: int | None = None,
 ) -> Tensor:
-    """`count` sequences (count, model.space.length) of up to `length` tokens; `choose` takes log-odds (B, V), -inf for what is
-    not legal, to tokens (B,). See `TokenSampler.sample`.
+    """`count` sequences (count, model.space.length) of up to `length` tokens, of the grammar's first `stages` alone; `choose`
+    takes log-odds (B, V), -inf for what is not legal, to tokens (B,). See `TokenSampler.sample`.
 
     In each step every sequence goes on by one place. Where a single token is legal, the model is not asked: it is told of a run
     of such places with the next one that leaves a choice.
@@ -34,8 +35,8 @@ def write(
     walk = grammar.walk(count, known)
     tokens = torch.full((count, model.space.length), grammar.end or 0)
     asked = _Asked(model, count, labels, length, guidance)
+    slots = walk.slots()
     for place in range(length):
-        slots = walk.slots()
         asked.features.append(slots.features)
         asked.before.append(tokens[:, place - 1].clone() if place else torch.full((count,), -1))
         options = slots.legal.sum(1)
@@ -49,8 +50,17 @@ def write(
             chosen = drawn if rows is None else chosen.index_put((rows,), drawn)
         walk.advance(chosen)
         tokens[:, place] = chosen
+        slots = walk.slots()
+        finished = torch.zeros(1, dtype=torch.int64)
+        if grammar.stages:
+            most = len(grammar.stages) if stages is None else stages
+            finished = grammar.stage(slots.features).clamp(max=most)
+            done = (finished == most) & ~walk.ended
+            if bool(done.any()):
+                walk.cut(done)
+                slots = walk.slots()
         if callback is not None:
-            callback(place, tokens)
+            callback(place, int(finished.min()), tokens)
         if place % 16 == 15:
             ended = walk.ended
             if bool(ended.all()):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, echo
 
 from wavekit_cli.commands.run import DataRoot, Device, use_data_root
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def command(
@@ -22,6 +25,9 @@ def command(
     out: Annotated[
         Path | None, Option("--out", "-o", help="FILE.png: a grid; FILE.npz: arrays; a folder: one PNG an image.")
     ] = None,
+    previews: Annotated[
+        bool, Option("--previews", help="Write the .png anew after each stage, coarse to fine, of a model of tokens.")
+    ] = False,
     device: Device = "auto",
     data_root: DataRoot = None,
 ) -> None:
@@ -41,8 +47,14 @@ def command(
     if not model.samples:
         raise RecipeError(f"{run}: this model does not sample; give its recipe a `sampler`")
     session.require_label(model, label, "--label")
-    images, labels = session.draw(model, count, label)
     target = out or Path(f"{session.recipe.name}-step-{opened.step}.png")
     columns = max(8, min(10, len(session.classes) or 8))
+    if previews and target.suffix != ".png":
+        raise RecipeError(f"--previews: {target} is no picture that can be watched; name a .png with --out")
+
+    def preview(images: Tensor) -> None:
+        write_images(images, None, session.space, columns, target)
+
+    images, labels = session.draw(model, count, label, preview=preview if previews else None)
     write_images(images, labels, session.space, columns, target)
     echo(target)

@@ -137,3 +137,46 @@ def test_features_are_those_of_the_place():
         for name in ("parent", "left", "up"):
             relative = getattr(order, name)[k]
             assert row[name] == (0 if relative < 0 else 1 + bool(now[relative]))
+
+
+@given(languages, st.integers(0, 2**31))
+@settings(max_examples=10, deadline=None)
+def test_stages_are_the_planes_and_up_to_the_end_of_one_no_smaller_coefficient_is_found(arguments, seed):
+    tokenizer = EmbeddedTokenizer(lowest=LOWEST, **arguments)
+    target = tokenizer.target(space())
+    grammar, tokens = target.grammar, written(target, 4, seed)
+    assert [float(name) for name in grammar.stages] == [LOWEST * 2**p for p in reversed(range(target.planes))]
+    stages = grammar.stages_of(tokens)
+    assert torch.equal(stages, grammar.stage(grammar.slots(tokens).features))
+    assert bool((stages.diff() >= 0).all())
+    assert bool((stages[:, 0] == 0).all())
+    assert torch.equal(stages == target.planes, tokens == END)
+    whole = tokenizer.known(tokenizer.inverse(tokens)).abs()
+    for stage, name in enumerate(grammar.stages):
+        part = torch.where(stages <= stage, tokens, END)
+        found = tokenizer.known(tokenizer.inverse(part)).abs()
+        assert torch.equal(found > 0, whole >= float(name))
+    last = int(stages[:, :-1].max()) // 2
+    part = torch.where(stages <= last, tokens, END)
+    assert torch.equal(grammar.stages_of(part), torch.where(stages <= last, stages, target.planes))
+
+
+@pytest.mark.parametrize("groups", ["blocks", "zerotree"])
+def test_a_walk_that_is_cut_is_at_its_end_and_the_others_go_on(groups):
+    tokenizer = EmbeddedTokenizer(lowest=LOWEST, groups=groups)
+    target = tokenizer.target(space())
+    tokens = written(target, 4, 5)
+    whole, walk, cut = target.grammar.walk(4), target.grammar.walk(4), torch.tensor([True, False, True, False])
+    for place in range(40):
+        if place == 9:
+            walk.cut(cut)
+        column = tokens[:, place] if place < 9 else torch.where(cut, END, tokens[:, place])
+        slots, expected = walk.slots(), whole.slots()
+        assert torch.equal(slots.features[~cut], expected.features[~cut])
+        assert torch.equal(slots.legal[~cut], expected.legal[~cut])
+        if place >= 9:
+            assert torch.equal(walk.ended, whole.ended | cut)
+            assert (slots.legal[cut].nonzero()[:, 1] == END).all()
+            assert (target.grammar.stage(slots.features)[cut] == target.planes).all()
+        walk.advance(column)
+        whole.advance(tokens[:, place])

@@ -33,6 +33,8 @@ class EmbeddedGrammar(Grammar):
     channel, row, column    in the band
     parent, left, up        0 there is none, 1 not found so far, 2 found
     threshold   the first plane; N before START
+
+    `stages` are the planes, by their thresholds, coarse to fine.
     """
 
     end = END
@@ -51,6 +53,7 @@ class EmbeddedGrammar(Grammar):
         self.child, self.settings, self.lowest = child, settings, lowest
         self.vocabulary, self.length = vocabulary, length
         planes = int(settings[PLANES])
+        self.stages = tuple(self.called("plane", plane) for plane in reversed(range(planes)))
         level, _, channel, row, column = (int(self.geometry[:, i].max()) + 1 for i in range(5))
         self.features = {
             **{
@@ -85,6 +88,10 @@ class EmbeddedGrammar(Grammar):
             ),
         )
         return Slots(torch.from_numpy(features).to(tokens.device), torch.from_numpy(legal).to(tokens.device))
+
+    def stage(self, features: Tensor) -> Tensor:
+        plane, planes = features[..., list(self.features).index("plane")], len(self.stages)
+        return torch.where(plane > planes, planes, (planes - 1 - plane).clamp(min=0))
 
     def decode(self, tokens: NDArray[np.int64], element: NDArray[np.int32], half: float) -> NDArray[np.float32]:
         """α̃ (B, N) as vectors of pyramids; `half` is taken from every size but 0. Raises ValueError for tokens that are not
@@ -175,6 +182,10 @@ class EmbeddedWalk(Walk):
             legal = grammar.named(slots.legal[wrong].numpy())
             raise ValueError(f"row {wrong}, column {self.written}: token {given[wrong]}; legal is {legal}")
         self.written += 1
+        self._next = None
+
+    def cut(self, rows: Tensor) -> None:
+        self.heads[rows.numpy(), PLANE] = -1
         self._next = None
 
     @property

@@ -1,6 +1,9 @@
-"""The report's section on embedded tokens: images plane by plane, and what each plane costs and gives."""
+"""The report's section on embedded tokens: images plane by plane, what each plane costs and gives, and what samplers make of the
+model."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from matplotlib.figure import Figure as Plot
@@ -8,14 +11,17 @@ from torch import Tensor
 
 from wavekit_core.engine.shards import seeded
 from wavekit_core.hooks import hookimpl
+from wavekit_core.kinds import Autoregressive, Sampler
 from wavekit_core.pictures import grid, quantise
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.report.sections import HALF, Section, View, picture, plot, table
+from wavekit_core.tokens import Temperature, TopK, TopP
 from wavekit_embedded_tokenizer.language import END
 from wavekit_embedded_tokenizer.tokenizer import EmbeddedTokenizer
 
 IMAGES = 256
 SHOWN = 5
+DRAWN, COLUMNS = 60, 10  # samples of each sampler, and how many of them, and classes, are shown
 
 
 @hookimpl
@@ -25,25 +31,28 @@ def report_section(view: View) -> Section | None:
     model = view.session.pipeline
     if not len(model.transforms) or not isinstance(model.transforms[-1], EmbeddedTokenizer):
         return None
-    images = view.session.held_out(IMAGES).data.to(view.session.device)
-    tokens = model.represent(images)
-    body = _planes(model, images, tokens)
-    if model.samples:
-        with seeded("wavekit_embedded_tokenizer", "report", view.step):
-            labels = torch.arange(SHOWN, device=images.device) if model.conditional else None
-            drawn = model.generator.sample_with(model.sampler, SHOWN, labels)
-        caption = "Samples, a row each, after each bit-plane: what a model has written at any time decodes"
-        body += picture(_strip(model, drawn), caption, HALF)
+    held_out = view.session.held_out(IMAGES)
+    images = held_out.data.to(view.session.device)
+    body = _planes(model, images, model.represent(images))
+    if model.sampler is not None and model.samples and isinstance(model.generator, Autoregressive):
+        body += _samples(view, model.sampler, quantise(held_out.data, view.session.space), held_out.labels)
     return Section("Tokens, plane by plane", body)
 
 
 def prefixes(model: Pipeline, tokens: Tensor) -> dict[str, Tensor]:
     """Sequences (B, L) up to the end of each plane, by the plane's threshold, in the order of the planes that any of them has."""
     grammar = model.spaces[-1].grammar  # type: ignore[attr-defined]
-    plane = grammar.slots(tokens).features[..., list(grammar.features).index("plane")]
-    last = grammar.features["plane"] - 1  # what comes after the end
-    first = int(plane[(plane < last - 1)].max())
-    return {grammar.called("plane", p): torch.where(plane >= p, tokens, END) for p in range(first, -1, -1)}
+    stages = grammar.stages_of(tokens)
+    found = [stage for stage in stages[:, 1:].unique().tolist() if stage < len(grammar.stages)]
+    return {grammar.stages[stage]: torch.where(stages <= stage, tokens, END) for stage in found}
+
+
+def diversity(images: Tensor, labels: Tensor | None = None) -> float:
+    """The mean L2 distance between two images of a class, over classes that have two; between any two without `labels`; NaN
+    where there are none."""
+    labels = torch.zeros(len(images)) if labels is None else labels
+    groups = [images[labels == label].flatten(1) for label in labels.unique()]
+    return float(torch.cat([images.new_zeros(0), *map(torch.pdist, groups)]).mean())
 
 
 def _planes(model: Pipeline, images: Tensor, tokens: Tensor) -> str:
@@ -71,6 +80,63 @@ def _planes(model: Pipeline, images: Tensor, tokens: Tensor) -> str:
     )
 
 
+def _samples(view: View, sampler: Sampler, real: Tensor, real_labels: Tensor | None) -> str:
+    """Samples plane by plane, and what several samplers draw: how diverse it is, how long, and how probable."""
+    session, model = view.session, view.session.pipeline
+    labels = None
+    if model.conditional and real_labels is not None:
+        classes = min(COLUMNS, len(session.classes))
+        labels = torch.arange(DRAWN) % classes
+        real, real_labels = real[real_labels < classes], real_labels[real_labels < classes]
+    floor = diversity(real, None if labels is None else real_labels) or math.nan
+    samplers = {
+        "the recipe's sampler": sampler,
+        "top-k, k = 2": TopK(2),
+        "top-p, p = 0.6": TopP(0.6),
+        "all tokens (temperature 1)": Temperature(),
+    }
+    strip, rows, shown = b"", [], []
+    with session.watcher.phase("drawing by several samplers", len(samplers)) as advance:
+        for done, (name, sampler) in enumerate(samplers.items()):
+            advance(done, name)
+            with seeded("wavekit_embedded_tokenizer", "report", view.step, name):
+                asked = None if labels is None else labels.to(session.device)
+                tokens = model.generator.sample_with(sampler, DRAWN, asked)
+            drawn = quantise(model.invert(tokens), session.space).cpu()
+            strip = strip or _strip(model, tokens[:SHOWN])
+            shown.append(drawn[:COLUMNS])
+            length = float((tokens != END).sum(1).double().mean())
+            rows.append((name, _number(diversity(drawn, labels) / floor), f"{length:.1f}", _bits(model, tokens, asked)))
+    of_class = "of a class " if labels is not None else ""
+    return (
+        picture(strip, "Samples, a row each, after each bit-plane: what a model has written at any time decodes", HALF)
+        + table(("sampler", "diversity", "tokens an image", "bits a token"), rows)
+        + f"<p class=dim>{DRAWN} samples each, without guidance but for the recipe's own. Diversity: the mean L2 distance "
+        f"between two samples {of_class}as a share of that between two held-out images {of_class}(1: as diverse). Bits a token: "
+        "how improbable the model itself finds what was drawn.</p>"
+        + picture(
+            grid(torch.cat(shown), session.space, COLUMNS), f"Samples, a row for each: {'; '.join(samplers)}", HALF
+        )
+    )
+
+
+def _bits(model: Pipeline, tokens: Tensor, labels: Tensor | None) -> str:
+    """-log2 p of whole sequences, divided by their tokens; nothing for sequences that end early, which have no probability."""
+    assert isinstance(model.generator, Autoregressive)
+    if not model.has_code:
+        return ""
+    try:
+        model.generator.space.grammar.slots(tokens)
+    except ValueError:
+        return ""
+    nats = model.generator.code(tokens, labels).nats.double().sum()
+    return f"{float(nats) / math.log(2) / int((tokens != END).sum()):.3f}"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
 def _strip(model: Pipeline, tokens: Tensor) -> bytes:
-    shown = [model.invert(part) for part in prefixes(model, tokens).values()]
+    shown = [model.invert(part) for part in prefixes(model, tokens).values()] or [model.invert(tokens)]
     return grid(torch.stack(shown, 1).flatten(0, 1), model.space, len(shown))  # type: ignore[arg-type]

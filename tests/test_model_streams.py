@@ -16,6 +16,7 @@ from wavekit_embedded_tokenizer.modelled import ModelCoder
 from wavekit_core import open_run
 from wavekit_core.errors import DamagedError, RecipeError
 from wavekit_core.pictures import levels
+from wavekit_core.spaces import ImageSpace
 
 RECIPE = """\
 name: tiny
@@ -81,13 +82,28 @@ def test_every_cut_decodes_to_a_beginning_of_the_sequence(coder, images):
 
 
 def test_targets_are_met(coder, images):
-    assert len(coder.encode(images[0], limit=3).payload) == 3
+    for limit in (0, 3):
+        assert len(coder.encode(images[0], limit=limit).payload) == limit
     whole = modelled.psnr(coder.decode(coder.encode(images[0])), images[0])
-    entry = coder.encode(images[0], reach=whole - 6)
-    assert len(entry.payload) < len(coder.encode(images[0]).payload)
-    assert modelled.psnr(coder.decode(entry), images[0]) >= whole - 6
+    for less in (1, 6, 12):
+        entry = coder.encode(images[0], reach=whole - less)
+        assert len(entry.payload) < len(coder.encode(images[0]).payload)
+        assert modelled.psnr(coder.decode(entry), images[0]) >= whole - less
+        shorter = modelled.Entry(entry.image, entry.payload[:-1])
+        assert modelled.psnr(coder.decode(shorter), images[0]) < whole - less
     with pytest.raises(RecipeError, match="is not reached"):
         coder.encode(images[0], reach=90.0)
+
+
+def test_grey_goes_into_a_model_of_colours_and_colour_into_none_of_grey(coder, images):
+    colours = ModelCoder(coder.run)
+    colours.space = ImageSpace(3, 8, 8)
+    assert torch.equal(colours._images(images[0]), coder._images(images[0]).expand(1, 3, 8, 8))
+    colours.space = ImageSpace(4, 8, 8)
+    for space, image in ((colours.space, images[0]), (coder.space, np.stack([images[0]] * 3, 2))):
+        colours.space = space
+        with pytest.raises(RecipeError, match="and the model knows images of 8×8"):
+            colours.encode(image)
 
 
 def test_other_models_and_other_machines_are_refused(run, coder, images, tmp_path):
@@ -120,7 +136,15 @@ def test_every_change_of_a_file_is_noticed_and_every_cut_is(coder, images, tmp_p
 
 @pytest.mark.parametrize(
     "change",
-    [{"threads": 0}, {"images": []}, {"model": "x"}, {"more": 1}, {"threads": "1"}, {"images": [{"bytes": -1}]}],
+    [
+        {"threads": 0},
+        {"images": []},
+        {"model": "x"},
+        {"more": 1},
+        {"threads": "1"},
+        {"torch": "\x1b[2J"},
+        {"images": [{"bytes": -1}]},
+    ],
 )
 def test_a_forged_header_is_refused(coder, images, tmp_path, change):
     whole = modelled.written(coder.facts, [coder.encode(images[0])])
@@ -134,17 +158,22 @@ def test_a_forged_header_is_refused(coder, images, tmp_path, change):
 
 def test_forged_data_are_noticed_when_they_are_decoded(coder, images):
     """With all checksums of bytes right: the tokens are not those that were written, or the bytes end elsewhere."""
+    for entry in (coder.encode(images[0]), coder.encode(images[0], limit=20)):
+        for at in range(0, len(entry.payload) - 4, 5):
+            bad = entry.payload[:at] + bytes([entry.payload[at] ^ 16]) + entry.payload[at + 1 :]
+            with pytest.raises(DamagedError):
+                coder.decode(modelled.Entry(entry.image, bad))
     entry = coder.encode(images[0])
-    for at in range(0, len(entry.payload), 5):
-        bad = entry.payload[:at] + bytes([entry.payload[at] ^ 16]) + entry.payload[at + 1 :]
+    for bad in (entry.payload + b"abc", b"\xff" * 20):
         with pytest.raises(DamagedError):
             coder.decode(modelled.Entry(entry.image, bad))
 
 
 def test_commands_write_and_read_them(run, images, tmp_path, capsys):
-    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    for name, image in (("a.png", images[0]), ("b.png", images[1])):
+        Image.fromarray(image).save(tmp_path / name)
     Image.fromarray(np.zeros((9, 9, 3), np.uint8) + np.uint8([1, 2, 3])).save(tmp_path / "other.png")
-    wkt, back = tmp_path / "a.wkt", tmp_path / "b.png"
+    wkt, back = tmp_path / "a.wkt", tmp_path / "back.png"
     assert main(["encode", str(tmp_path / "a.png"), "-o", str(wkt), "--model", str(run)]) == 0
     assert main(["decode", str(wkt), "-o", str(back), "--model", str(run)]) == 0
     assert Image.open(back).size == (8, 8)
@@ -156,5 +185,14 @@ def test_commands_write_and_read_them(run, images, tmp_path, capsys):
     assert main(["encode", str(tmp_path / "other.png"), "-o", str(wkt), "--model", str(run)]) == 2
     assert "other.png: is 9×9, RGB, and the model knows images of 8×8, grey" in capsys.readouterr().err
     assert main(["encode", str(tmp_path / "a.png"), "-o", str(wkt), "--model", str(run), "--lossless"]) == 2
+    pair = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    for target in (["--bits-per-pixel", "1.5"], ["--psnr", "20"]):
+        assert main(["encode", *pair, "-o", str(wkt), "--model", str(run), *target]) == 0
+        assert main(["decode", str(wkt), "-o", str(back), "--model", str(run), "--image", "2"]) == 0
+    assert modelled.psnr(np.asarray(Image.open(back)), images[1]) >= 20
+    wkt.write_bytes(wkt.read_bytes()[:-3])
+    assert main(["decode", str(wkt), "-o", str(back), "--model", str(run), "--image", "2"]) == 5
+    assert main(["decode", str(wkt), "-o", str(back), "--model", str(run), "--image", "2", "--partial"]) == 0
+    assert main(["encode", str(tmp_path / "a.png"), "-o", str(wkt), "--at", "10"]) == 2
     assert main(["encode", str(tmp_path / "a.png"), "-o", str(wkt)]) == 0
     assert main(["decode", str(wkt), "-o", str(back), "--model", str(run)]) == 2

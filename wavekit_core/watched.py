@@ -49,6 +49,8 @@ def watched(model: Pipeline, tell: Tell, callback: Callback | None = None) -> Pi
     if not _writes(model):
         return model if callback is None else _watched(model, callback)
     names, before = _stages(model), 0
+    if isinstance(model.sampler, TokenSampler) and model.sampler.until is not None:
+        names = names[: list(names).index(model.sampler.until) + 1]
 
     def told(step: int, finished: int, tokens: Tensor) -> None:
         nonlocal before

@@ -34,6 +34,8 @@ def command(
 
     require_place(output)
     kind = _kind(output)
+    if model is None and (at is not None or device != "auto"):
+        raise RecipeError("--at and --device are of the run that --model names; give that too, or leave them out")
     modelled = plugin("modelled").is_modelled(stream)
     if modelled and model is None:
         raise RecipeError(f"{stream}: was coded with a trained model; give its run with --model")

@@ -55,6 +55,8 @@ def command(
     for name, value in (("--bits-per-pixel", bits_per_pixel), ("--psnr", psnr)):
         if value is not None and not 0 < value < 1000:
             raise RecipeError(f"{name} {value:g}: give a number above 0 and below 1000")
+    if model is None and (at is not None or device != "auto"):
+        raise RecipeError("--at and --device are of the run that --model names; give that too, or leave them out")
     if model is not None and (quality or lossless or wavelet):
         raise RecipeError("--model says wavelet and thresholds; leave --quality, --lossless and --wavelet out")
     require_place(output)
@@ -99,12 +101,12 @@ def _encoded(path: Path, image: Pixels, target: Target, limit: int | None, strea
 
 
 def _modelled(path: Path, image: Pixels, coder: Any, limit: int | None, psnr: float | None) -> Any:
-    from wavekit_core.errors import RecipeError
+    from wavekit_core.errors import DataError, RecipeError
 
     try:
         return coder.encode(image, limit, psnr)
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from None
+    except (DataError, RecipeError) as error:
+        raise type(error)(f"{path}: {error}") from None
 
 
 def _limit(image: Pixels, bits_per_pixel: float, container: Any, images: int) -> int:

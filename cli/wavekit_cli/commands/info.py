@@ -10,6 +10,8 @@ from typer import Argument, Option, echo
 if TYPE_CHECKING:
     from wavekit_core.report.cells import Cells
 
+MOST_TRACED = 1 << 26  # 3 GB
+
 
 def command(
     stream: Annotated[Path, Argument(metavar="FILE", help="A stream, a .wkt.")],
@@ -27,7 +29,9 @@ def command(
     entry = chosen(entries, image, stream)
     how, pixels = entry.how, entry.how.height * entry.how.width
     found = plugin("stream").tokens_of(entry)
-    found = plugin("stream").tokens_of(entry, traced=found.decisions)
+    many = found.decisions > MOST_TRACED
+    if not many:
+        found = plugin("stream").tokens_of(entry, traced=found.decisions)
     colour = "grey" if how.channels == 1 else "YCoCg-R" if how.lossless else "YCbCr"
     padded = f", filled up to {how.layout.height}×{how.layout.width}"
     number = f"image {image} of {len(entries)}: " if len(entries) > 1 else ""
@@ -46,7 +50,9 @@ def command(
     echo(
         f"{len(entry.payload):,} bytes and {size} of header, {8 * len(entry.payload) / pixels:.3f} bits a pixel without it"
     )
-    if len(found.trace):
+    if many:
+        echo(f"where the bytes go is shown of up to {MOST_TRACED:,} decisions, and this image has {found.decisions:,}")
+    elif len(found.trace):
         print_table(out(), _table(found, entry, plugin("rangecoder"), plugin("codec")))
 
 

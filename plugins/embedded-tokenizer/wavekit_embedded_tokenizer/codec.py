@@ -1,7 +1,7 @@
 """Coefficients to bytes and back: the language's decisions, slot by slot, through the range coder.
 
-A token is one to four decisions: is the block empty, is the group empty, is the coefficient zero, its sign; or, of a
-coefficient found earlier, up or down. Where an area of 8×8 blocks has found nothing so far, a decision at its first block says
+A token is a few decisions: is the block empty, is the group empty, is the coefficient zero, its sign; or, of a coefficient found
+earlier, up or down. Where an area of 8×8 blocks has found nothing so far, a decision at its first block says
 whether all of it is empty in this plane: of most of an image nothing else is asked in the first planes. What the strict grammar
 leaves no choice about costs nothing. So a stream is a sequence of the language (`language.write`) without its first token,
 which is the top plane, and it decodes to it.
@@ -165,7 +165,9 @@ def _block(  # type: ignore[no-untyped-def]
             for g in range(4):
                 wanted |= _some(goal, first[g], stride, plane + 1)
         others = _others(blocks, b, channel, per_channel)
-        here = contexts.of_block(known, first[0], stride, parent, parent_stride, plane + 1, where, others)
+        here = contexts.of_block(
+            known, first[0], stride, 2 if apart else 4, parent, parent_stride, plane + 1, where, others
+        )
         kind = contexts.BLOCK
         bit = _decided(decoding, wanted, here, kind, where, plane, coder, data, probs, weights, trace)
         if bit < 0:
@@ -364,7 +366,8 @@ def _run(decoding: bool, goal, data, partial: bool, tokens, trace, top: int, of:
     blocks, groups = np.ones(of.count // 16, np.uint8), np.ones(of.count // 4, np.uint8)
     busy, quiet = np.zeros(of.channels * of.areas, np.uint8), np.zeros(of.channels * of.areas, np.uint8)
     coder = np.zeros(10, np.int64)
-    rangecoder.start(coder, data, partial, decoding)
+    if not rangecoder.start(coder, data, partial, decoding):
+        return known, sign, coder, EXHAUSTED
     ended = _stream(
         decoding, goal, known, sign, blocks, groups, busy, quiet, coder, data, *rangecoder.model(), tokens, trace,
         top, of.runs, of.channels, of.size,

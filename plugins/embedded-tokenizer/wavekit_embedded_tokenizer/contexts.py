@@ -87,10 +87,11 @@ def of_area(busy, at, row, column, rows, columns, above, channel_areas, where): 
 
 
 @inlined
-def of_block(known, at, stride, parent, parent_stride, shift, where, others):  # type: ignore[no-untyped-def]
-    """`where`: (channel, level, band, plane); `others`: 0 … 3, which channels before have found something here."""
+def of_block(known, at, stride, side, parent, parent_stride, shift, where, others):  # type: ignore[no-untyped-def]
+    """`side`: places of the block in the band of its first place; `where`: (channel, level, band, plane); `others`: 0 … 3, which
+    channels before have found something here."""
     channel, level, band, plane = where
-    ring = around(known, at, stride, 4, shift)
+    ring = around(known, at, stride, side, shift)
     above = 0
     if parent:
         above = _seen(known, parent, shift, 3) + _seen(known, parent + 1, shift, 3)

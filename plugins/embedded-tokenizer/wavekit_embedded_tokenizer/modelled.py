@@ -36,7 +36,7 @@ from wavekit_core.tokens.writing import write
 from wavekit_embedded_tokenizer import rangecoder
 from wavekit_embedded_tokenizer.container import MOST_IMAGES
 from wavekit_embedded_tokenizer.language import END
-from wavekit_embedded_tokenizer.rangecoder import EXHAUSTED, PLACE, WINDOW, code_with
+from wavekit_embedded_tokenizer.rangecoder import EXHAUSTED, PLACE, code_with
 from wavekit_embedded_tokenizer.stream import Pixels, psnr
 from wavekit_embedded_tokenizer.tokenizer import EmbeddedTokenizer
 
@@ -45,11 +45,12 @@ _LENGTH, _SUM = struct.Struct("<4sI"), struct.Struct("<I")
 MOST_HEADER = 1 << 24
 Checksum = Annotated[int, Field(ge=0, lt=1 << 32)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", max_length=200)]
 
 
 class Image(BaseModel):
     """An image of a file: bytes and CRC-32 of its payload; whether that is `whole`, not cut when it was written; the CRC-32 of
-    its tokens, a byte each, of a whole one."""
+    the tokens that it determines, a byte each, filled up with ends."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -65,10 +66,10 @@ class Header(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     model: Sha256
-    torch: str
-    device: str
-    threads: Annotated[int, Field(ge=1)]
-    processor: str
+    torch: Line
+    device: Line
+    threads: Annotated[int, Field(ge=1, le=4096)]
+    processor: Line
     images: Annotated[list[Image], Field(min_length=1, max_length=MOST_IMAGES)]
 
 
@@ -123,6 +124,8 @@ def opened(path: Path, partial: bool) -> tuple[Header, list[Entry]]:
 def _read(file: BinaryIO, partial: bool) -> tuple[Header, list[Entry]]:
     size = os.fstat(file.fileno()).st_size
     begin = file.read(_LENGTH.size)
+    if begin[: len(MAGIC)] != MAGIC:
+        raise DamagedError("does not begin with WKM1, so it is no stream coded with a model")
     length = _LENGTH.unpack(begin)[1] if len(begin) == _LENGTH.size else size
     left = size - _LENGTH.size - length - _SUM.size
     if left < 0:
@@ -181,34 +184,48 @@ class ModelCoder:
     def encode(self, pixels: Pixels, limit: int | None = None, reach: float | None = None) -> Entry:
         """8-bit pixels (H, W) or (H, W, 3): all tokens, cut after `limit` bytes, or where `reach` dB are reached.
 
-        Raises RecipeError for images that the model does not know, and where `reach` is not reached by its tokens.
+        Raises RecipeError for images that the model does not know, and where `reach` is not reached by its tokens; DataError for
+        coefficients that its tokenizer has no plane for.
         """
-        images = self._images(pixels)
-        tokens = self.pipeline.represent(images.to(self.run.session.device)).cpu()
+        tokens = self.pipeline.represent(self._images(pixels).to(self.run.session.device)).cpu()
         coder = _Coder(tokens[0])
         self._walk(coder)
-        payload, whole = coder.finish(), True
+        payload = coder.finish()
         if reach is not None:
-            known = self._enough(tokens, pixels, reach)
-            limit = coder.place_after(known) if known < int((tokens != END).sum()) else None
-        if limit is not None and limit < len(payload):
-            payload, whole = payload[:limit], False
-        sums = zlib.crc32(payload), zlib.crc32(bytes(tokens[0].tolist()))
-        return Entry(Image(bytes=len(payload), crc32=sums[0], whole=whole, tokens=sums[1]), payload)
+            written = coder.ends[
+                self._enough(tokens, pixels, reach) - 1
+            ]  # bytes; what follows is still to be told from others
+            for size in range(written, len(payload)):
+                cut = _entry(payload[:size], tokens, whole=False)
+                found = self._tokens(cut)
+                if psnr(self._pixels(found), self._shown(pixels)) >= reach:
+                    return _entry(cut.payload, found, whole=False)
+        elif limit is not None and limit < len(payload):
+            cut = _entry(payload[:limit], tokens, whole=False)
+            return _entry(cut.payload, self._tokens(cut), whole=False)
+        return _entry(payload, tokens, whole=True)
 
     def tokens(self, entry: Entry) -> Tensor:
-        """(1, length): the tokens that the bytes of an entry determine. Raises DamagedError if they are none of this model."""
+        """(1, length): the tokens that the bytes of an entry determine. Raises DamagedError if they are none of this model, or
+        not those that were written."""
+        tokens = self._tokens(entry)
+        if not entry.cut and _checksum(tokens) != entry.image.tokens:
+            raise DamagedError("the tokens that are read are not those that were written; take an undamaged copy")
+        return tokens
+
+    def _tokens(self, entry: Entry) -> Tensor:
         coder = _Coder(None, entry.payload, partial=not entry.whole)
         tokens = torch.full((1, self.generator.space.length), END)
+        damaged = False
         try:
             self._walk(coder)
+            damaged = coder.misses_end
         except _Ended as ended:
-            if ended.reason == EXHAUSTED:
-                raise DamagedError("its data do not end where its image does; take an undamaged copy") from None
+            damaged = ended.reason == EXHAUSTED
+        if damaged:
+            raise DamagedError("its data do not end where its image does; take an undamaged copy")
         if coder.told is not None:
             tokens[:, : coder.place] = coder.told[:, : coder.place]
-        if entry.whole and zlib.crc32(bytes(tokens[0].tolist())) != entry.image.tokens:
-            raise DamagedError("the tokens that are read are not those that were written; take an undamaged copy")
         return tokens
 
     def decode(self, entry: Entry) -> Pixels:
@@ -221,18 +238,25 @@ class ModelCoder:
 
     def _images(self, pixels: Pixels) -> Tensor:
         """(1, C, H, W) of the model's data."""
-        space = self.space
-        planes = torch.from_numpy(np.ascontiguousarray(pixels))
-        planes = planes[None] if planes.ndim == 2 else planes.permute(2, 0, 1)
-        if len(planes) == 1:
-            planes = planes.expand(space.channels, -1, -1)
-        if tuple(planes.shape) != (space.channels, space.height, space.width):
+        space, channels = self.space, 1 if pixels.ndim == 2 else 3
+        fits = pixels.shape[:2] == (space.height, space.width) and (channels, space.channels) in (
+            (1, 1),
+            (1, 3),
+            (3, 3),
+        )
+        if not fits:
             kinds = {1: "grey", 3: "RGB"}
             raise RecipeError(
-                f"is {pixels.shape[0]}×{pixels.shape[1]}, {kinds[len(planes)]}, and the model knows images of "
+                f"is {pixels.shape[0]}×{pixels.shape[1]}, {kinds[channels]}, and the model knows images of "
                 f"{space.height}×{space.width}, {kinds.get(space.channels, f'{space.channels} channels')}; bring it to that form"
             )
+        planes = torch.from_numpy(np.ascontiguousarray(self._shown(pixels)))
+        planes = planes[None] if planes.ndim == 2 else planes.permute(2, 0, 1)
         return (planes.float() / 255 * (space.high - space.low) + space.low)[None]
+
+    def _shown(self, pixels: Pixels) -> Pixels:
+        """Grey in as many channels as the model has."""
+        return np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 and self.space.channels == 3 else pixels
 
     @torch.no_grad()
     def _pixels(self, tokens: Tensor) -> Pixels:
@@ -241,7 +265,7 @@ class ModelCoder:
 
     def _enough(self, tokens: Tensor, pixels: Pixels, reach: float) -> int:
         """How many tokens reach a PSNR."""
-        wanted = pixels if pixels.ndim == 3 or self.space.channels == 1 else np.repeat(pixels[..., None], 3, 2)
+        wanted = self._shown(pixels)
         places = torch.arange(tokens.shape[1])
         low, high = 0, int((tokens != END).sum())
         if (best := psnr(self._pixels(tokens), wanted)) < reach:
@@ -266,6 +290,15 @@ def digest(run: OpenRun) -> str:
     return total.hexdigest()
 
 
+def _entry(payload: bytes, tokens: Tensor, whole: bool) -> Entry:
+    image = Image(bytes=len(payload), crc32=zlib.crc32(payload), whole=whole, tokens=_checksum(tokens))
+    return Entry(image, payload)
+
+
+def _checksum(tokens: Tensor) -> int:
+    return zlib.crc32(bytes(tokens[0].tolist()))
+
+
 class _Ended(Exception):
     """The bytes say no more; `reason` as in `rangecoder`."""
 
@@ -282,8 +315,10 @@ class _Coder:
         self.data = (
             np.frombuffer(data, np.uint8).copy() if sequence is None else np.zeros(64 + 4 * len(sequence), np.uint8)
         )
+        self.partial = partial
         self.state = np.zeros(10, np.int64)
-        rangecoder.start(self.state, self.data, partial, sequence is None)
+        if not rangecoder.start(self.state, self.data, partial, sequence is None):
+            raise DamagedError("its data begin as no stream does; take an undamaged copy")
         self.told: Tensor | None = None
         self.place = 0  # of the next token
         self.ends: list[int] = []  # for each token, the bytes written when it was coded
@@ -304,12 +339,13 @@ class _Coder:
         self.ends.append(int(self.state[PLACE]))
 
     def finish(self) -> bytes:
-        self.length = int(rangecoder.finish(self.state, self.data))
-        return self.data[: self.length].tobytes()
+        return self.data[: int(rangecoder.finish(self.state, self.data))].tobytes()
 
-    def place_after(self, tokens: int) -> int:
-        """Bytes that determine so many tokens, whatever follows."""
-        return self.ends[tokens - 1] + WINDOW
+    @property
+    def misses_end(self) -> bool:
+        """Whether the bytes do not end where the sequence that was read does."""
+        read = rangecoder.length_read(self.state)
+        return bool(len(self.data) > read if self.partial else len(self.data) != read)
 
 
 @compiled

@@ -54,13 +54,14 @@ def model() -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
 @compiled
 def start(coder, data, partial, decoding):  # type: ignore[no-untyped-def]
     """`data` uint8 is what is written to or read from; `partial`: bytes that are missing at its end are not known. Otherwise
-    they are zeros."""
+    they are zeros. False for bytes that no stream begins with."""
     coder[:] = 0
     coder[RANGE] = (1 << 32) - 1
     coder[PARTIAL] = partial
     if decoding:
         for _ in range(WINDOW):
             _take(coder, data)
+    return coder[CODE] < coder[RANGE]
 
 
 @inlined

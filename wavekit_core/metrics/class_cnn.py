@@ -96,6 +96,11 @@ class Judge:
         """Features (N, 64) to the most likely class (N,)."""
         return self._net.head(features).argmax(1)
 
+    @torch.no_grad()
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Features (N, 64) to the probabilities of the classes (N, classes), in float64."""
+        return self._net.head(features).double().softmax(1)
+
 
 _judges = Remembered()
 

@@ -15,6 +15,7 @@ from wavekit_core.kinds import Autoregressive, Sampler
 from wavekit_core.pictures import grid, quantise
 from wavekit_core.pipeline import Pipeline
 from wavekit_core.report.sections import HALF, Section, View, picture, plot, table
+from wavekit_core.spaces import ImageSpace
 from wavekit_core.tokens import Temperature, TopK, TopP
 from wavekit_embedded_tokenizer.language import END
 from wavekit_embedded_tokenizer.tokenizer import EmbeddedTokenizer
@@ -95,7 +96,7 @@ def _samples(view: View, sampler: Sampler, real: Tensor, real_labels: Tensor | N
         "top-p, p = 0.6": TopP(0.6),
         "all tokens (temperature 1)": Temperature(),
     }
-    strip, rows, shown = b"", [], []
+    strip, rows, shown = "", [], []
     with session.watcher.phase("drawing by several samplers", len(samplers)) as advance:
         for done, (name, sampler) in enumerate(samplers.items()):
             advance(done, name)
@@ -103,13 +104,21 @@ def _samples(view: View, sampler: Sampler, real: Tensor, real_labels: Tensor | N
                 asked = None if labels is None else labels.to(session.device)
                 tokens = model.generator.sample_with(sampler, DRAWN, asked)
             drawn = quantise(model.invert(tokens), session.space).cpu()
-            strip = strip or _strip(model, tokens[:SHOWN])
+            strip = strip or picture(
+                _strip(model, tokens[:SHOWN]),
+                "Samples, a row each, after each bit-plane: what a model has written at any time decodes",
+                HALF,
+            ) + picture(
+                _map(model, tokens[:COLUMNS]),
+                "Samples, and below them the sizes of their coefficients: logarithms, coarse bands at the top left",
+                HALF,
+            )
             shown.append(drawn[:COLUMNS])
             length = float((tokens != END).sum(1).double().mean())
             rows.append((name, _number(diversity(drawn, labels) / floor), f"{length:.1f}", _bits(model, tokens, asked)))
     of_class = "of a class " if labels is not None else ""
     return (
-        picture(strip, "Samples, a row each, after each bit-plane: what a model has written at any time decodes", HALF)
+        strip
         + table(("sampler", "diversity", "tokens an image", "bits a token"), rows)
         + f"<p class=dim>{DRAWN} samples each, without guidance but for the recipe's own. Diversity: the mean L2 distance "
         f"between two samples {of_class}as a share of that between two held-out images {of_class}(1: as diverse). Bits a token: "
@@ -135,6 +144,17 @@ def _bits(model: Pipeline, tokens: Tensor, labels: Tensor | None) -> str:
 
 def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def _map(model: Pipeline, tokens: Tensor) -> bytes:
+    """Images, and below them log(1 + |α|) of their coefficients, by the largest of each, in Mallat's arrangement."""
+    tokenizer = model.transforms[-1]
+    assert isinstance(tokenizer, EmbeddedTokenizer)
+    assert isinstance(model.space, ImageSpace)
+    sizes = tokenizer.inverse(tokens).mallat().abs().log1p()
+    sizes = sizes / sizes.amax((-3, -2, -1), keepdim=True).clamp(min=1e-12)
+    shades = model.space.low + (model.space.high - model.space.low) * sizes
+    return grid(torch.cat([model.invert(tokens), shades]), model.space, len(tokens))
 
 
 def _strip(model: Pipeline, tokens: Tensor) -> bytes:

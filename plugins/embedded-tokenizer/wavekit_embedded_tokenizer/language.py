@@ -217,22 +217,18 @@ def read(tokens, values, lowest, eager):  # type: ignore[no-untyped-def]
 def spell(coefficient, known, k, T, change, eager, zero, tokens, n):  # type: ignore[no-untyped-def]
     """Write the tokens of a coefficient that is visited, from place `n` on, and say where the next one goes. `known` (N,) is |α̃|;
     `zero` says that it is below T."""
-    size = abs(coefficient)
-    if known[k] == 0.0:
-        if size < T:
-            tokens[n] = zero
-            return n + 1
-        tokens[n] = NEGATIVE if coefficient < 0 else POSITIVE
+    size, value = abs(coefficient), known[k]
+    if value == 0.0:
+        found = size >= T
+        tokens[n] = (NEGATIVE if coefficient < 0 else POSITIVE) if found else zero
         n += 1
-        known[k] = 1.5 * T
-        if not eager:
+        value = 1.5 * T if found else 0.0
+        if not (found and eager):
+            known[k] = value
             return n
-    if size > known[k]:
-        tokens[n] = UP
-        known[k] += change
-    else:
-        tokens[n] = DOWN
-        known[k] -= change
+    up = size > value
+    tokens[n] = UP if up else DOWN
+    known[k] = value + change if up else value - change
     return n + 1
 
 

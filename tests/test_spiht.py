@@ -1,15 +1,10 @@
 """The SPIHT that the tokenizer is measured beside: what it guarantees of any coefficients, and how its trees are made."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-_SPIHT = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "spiht.py"))
-encode, decode, tree = _SPIHT["encode"], _SPIHT["decode"], _SPIHT["tree"]
+from spiht import decode, encode, tree
 
 pyramids = st.tuples(
     st.sampled_from([(4, 4, 1), (8, 12, 1), (16, 8, 2), (32, 16, 3)]),

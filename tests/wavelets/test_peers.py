@@ -1,9 +1,8 @@
 """Other libraries beside ours: they compute the same numbers, and as an engine only what they get right."""
 
-import runpy
 import sys
-from pathlib import Path
 
+import gradients
 import numpy as np
 import pytest
 import pywt
@@ -16,7 +15,6 @@ from wavekit_core.wavelets.kernels.pytorch_wavelets import refusal
 from wavekit_core.wavelets.peers import PEERS, Peer, default_dtype, found, pytorch_wavelets
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-GRADIENTS = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gradients.py"))
 needs_pytorch_wavelets = pytest.mark.skipif(
     "pytorch-wavelets" not in found(), reason="pytorch-wavelets is not installed"
 )
@@ -169,7 +167,7 @@ class Tripled(torch.autograd.Function):
 
 @pytest.mark.parametrize("factor", [3.0, 2.0, -3.0])
 def test_the_error_of_a_gradient_is_that_of_its_closed_form(factor):
-    error = GRADIENTS["error_of"](lambda given: [Tripled.apply(given[0], factor)], [torch.Size((1, 1, 2, 3))])
+    error = gradients.error_of(lambda given: [Tripled.apply(given[0], factor)], [torch.Size((1, 1, 2, 3))])
     assert error == pytest.approx(abs(3 - factor) / 3, abs=1e-15)
 
 
@@ -180,14 +178,14 @@ def test_the_error_of_a_gradient_is_that_of_its_closed_form(factor):
 def test_pytorch_wavelets_has_wrong_gradients_in_three_modes_where_ours_are_right(mode, right):
     kind = next(peer for peer in PEERS if peer.name == "pytorch-wavelets")
     peer, size = kind("db2", mode, 1, draw(1)), (8, 10)
-    worst, ours = GRADIENTS["worst"], GRADIENTS["ours"]
+    worst, ours = gradients.worst, gradients.ours
     assert worst(*ours("db2", mode, 1, size), size) < 1e-14
     theirs = worst(lambda given: peer.split(given[0]), lambda bands: [peer.join(bands)], size)
     assert (theirs < 1e-14) == right
 
 
 def test_a_cell_of_the_table_of_gradients_names_the_wavelets_that_are_wrong():
-    cell = GRADIENTS["cell"]
+    cell = gradients.cell
     assert cell([("haar", 2e-16), ("db2", 3e-16)]) == "3e-16"
     assert cell([("haar", 2e-16), ("db2", 0.5)]) == "**wrong, 0.5** (db2)"
     assert cell([("haar", float("nan")), ("db2", 0.5)]).startswith("**wrong")

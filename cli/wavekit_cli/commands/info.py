@@ -77,7 +77,8 @@ def _table(found: Any, entry: Any, rangecoder: Any, codec: Any) -> Cells:
     spent = bits.reshape(codec.LABELS) / 8
     channels = ("grey",) if entry.how.channels == 1 else ("Y", "Co", "Cg") if entry.how.lossless else ("Y", "Cb", "Cr")
     rows = []
-    for plane in [*range(entry.top, -1, -1), None]:
+    reached = [plane for plane in range(entry.top, -1, -1) if spent[plane].any()]
+    for plane in [*reached, None]:
         part = spent.sum(0) if plane is None else spent[plane]
         label = "all" if plane is None else f"{entry.threshold * 2**plane:g}"
         figures = [part.sum(), *part.sum((0, 1)), *part.sum((1, 2))[: len(channels)]]

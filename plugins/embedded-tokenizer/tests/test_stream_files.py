@@ -156,6 +156,9 @@ def test_commands_write_read_and_describe(tmp_path, capsys):
     assert main(["info", str(wkt)]) == 0
     told = capsys.readouterr().out
     assert "33×47, filled up to" in told
+    planes = [line.split() for line in told.splitlines() if line[:1].isdigit() and "bytes" not in line][1:]
+    assert planes
+    assert all(int(line[1]) > 0 for line in planes)  # what a cut stream does not reach is not listed
     assert "bior4.4" in told
     back.unlink()
     wkt.write_bytes(wkt.read_bytes()[:150])
